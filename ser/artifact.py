@@ -1,0 +1,124 @@
+"""The model file: an ONNX network with its own description inside. A prediction needs this file and nothing else.
+
+Input ``frames`` (batch, time, columns) float32; output ``probabilities`` (batch, emotions). Normalisation is part of
+the network. The metadata (ONNX ``metadata_props``, strings) holds what a program needs to feed it:
+``description``, a JSON object with the fields of ``Description``, and ``filters``, the constants of the features as a
+base64-coded npz.
+"""
+
+import base64
+import io
+import json
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+
+from ser import params
+from ser.errors import UserError
+from ser.features import Filters
+
+if TYPE_CHECKING:  # a prediction never imports TensorFlow
+    import keras
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model file says of itself.
+
+    Attributes:
+        labels: emotion of each output column.
+        features: section ``features`` of the params it was trained with.
+        sample_rate: Hz, as in ``features``.
+        corpus: what it was trained on.
+        protocol: how the clips were split.
+        revision: git revision of the code, with ``-dirty`` where the work tree differed.
+        metrics: figures on the validation part.
+    """
+
+    labels: list[str]
+    features: dict[str, Any]
+    sample_rate: int
+    corpus: str
+    protocol: str
+    revision: str
+    metrics: dict[str, float]
+
+
+class Artifact:
+    """A model file, opened with ONNX Runtime.
+
+    Args:
+        path: model file that ``save`` wrote.
+
+    Raises:
+        UserError: the file is missing, is not ONNX, or does not describe itself.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            metadata = self.session.get_modelmeta().custom_metadata_map
+            self.description = Description(**json.loads(metadata["description"]))
+            self.filters = _unpack(metadata["filters"])
+        # ONNX Runtime's errors share no base class but Exception; each of them means the same to a user.
+        except Exception as error:
+            reason = "no such file" if not Path(path).exists() else " ".join(str(error).split())[:200]
+            raise UserError(f"{path}: expected a model file that this project wrote, received: {reason}") from error
+        self.features: params.Features = params.check(params.Features, self.description.features, str(path))
+
+    def probabilities(self, frames: np.ndarray) -> np.ndarray:
+        """Run the network: (batch, time, columns) float32 -> (batch, emotions)."""
+        return self.session.run(None, {"frames": frames})[0]
+
+
+def save(model: "keras.Model", path: Path, description: Description, filters: Filters) -> None:
+    """Export a Keras model, name its input and output and put the description in."""
+    import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / "model.onnx"
+        model.export(exported, format="onnx", verbose=False)
+        network = onnx.load(exported)
+    _rename(network.graph, network.graph.input[0], "frames", ("batch", "time"))
+    _rename(network.graph, network.graph.output[0], "probabilities", ("batch",))
+    entries = {"description": json.dumps(asdict(description)), "filters": _pack(filters)}
+    onnx.helper.set_model_props(network, entries)
+    onnx.checker.check_model(network)
+    path.write_bytes(network.SerializeToString(deterministic=True))
+
+
+def revision() -> str:
+    """Git revision of the work tree, ``-dirty`` where it has changes; ``unknown`` outside a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _rename(graph: Any, value: Any, name: str, dynamic: tuple[str, ...]) -> None:
+    """Rename an input or output of an ONNX graph everywhere it is used, and name its dynamic dimensions."""
+    old, value.name = value.name, name
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [name if used == old else used for used in names]
+    for dimension, label in zip(value.type.tensor_type.shape.dim, dynamic, strict=False):
+        dimension.dim_param = label
+
+
+def _pack(filters: Filters) -> str:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **asdict(filters))
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _unpack(text: str) -> Filters:
+    with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as arrays:
+        return Filters(**{field.name: arrays[field.name] for field in fields(Filters)})

@@ -1,0 +1,19 @@
+"""What a person did that the program can name in one line; everything else is a bug and keeps its traceback."""
+
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """A message that says what was expected and what was received."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command line's ``main``: a UserError becomes one line and exit status 1, Ctrl-C exit status 130."""
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        sys.exit(130)

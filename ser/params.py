@@ -1,0 +1,194 @@
+"""The settings of every stage: a section of ``params.yaml`` becomes a checked, frozen dataclass.
+
+A misspelt key, a value of the wrong type or one out of range ends in one line that names what was expected and
+what was received.
+"""
+
+import difflib
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+
+from ser import EMOTIONS
+from ser.errors import UserError
+
+# Strict: `units: "64"` or `units: true` is a slip of the pen, not a number.
+STRICT = ConfigDict(strict=True, extra="forbid")
+
+Count = Annotated[int, Field(ge=1)]
+# YAML 1.1, which PyYAML reads, takes 1e-3 for a string; 1.0e-3 for a number. Both are meant as one.
+Real = Annotated[float, Field(strict=False, allow_inf_nan=False)]
+Rate = Annotated[Real, Field(gt=0, lt=1)]
+Share = Annotated[Real, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+def _unique(values: list[str]) -> list[str]:
+    if len(set(values)) != len(values):
+        raise ValueError(f"expected each entry once, received {values}")
+    return values
+
+
+@dataclass(frozen=True, config=STRICT)
+class Corpus:
+    """Where the clips come from (top level of ``params.yaml``)."""
+
+    corpus: Literal["tess", "synthetic", "folder"]
+    folder: str
+    synthetic_words: Annotated[int, Field(ge=5, le=60)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Features:
+    """Waveform to frames (section ``features``).
+
+    Attributes:
+        sample_rate: Hz; every clip is resampled to it.
+        n_fft: FFT size and window length, in samples.
+        hop_length: samples between the starts of two frames.
+        window: taper of the frames, by its name in ``scipy.signal.get_window``.
+        trim_db: silence this many dB below the clip's maximum is cut off both ends; null keeps it.
+        use: blocks of columns, in this order: ``mfcc``, ``chroma``, ``mel``.
+        n_mfcc: number of mel-frequency cepstral coefficients.
+        n_chroma: number of pitch classes.
+        n_mels: number of mel bands; MFCCs are computed from them too.
+        deltas: order up to which time derivatives are appended (0: none).
+        loudness: true: dB relative to full scale; false: relative to the clip's own maximum, which makes
+            the features blind to the gain of a recording.
+    """
+
+    sample_rate: Annotated[int, Field(ge=4000, le=192_000)]
+    n_fft: Annotated[int, Field(ge=64, le=16_384)]
+    hop_length: Count
+    window: Literal["hann", "hamming", "blackman", "boxcar"]
+    trim_db: Annotated[Real, Field(gt=0)] | None
+    use: Annotated[list[Literal["mfcc", "chroma", "mel"]], Field(min_length=1)]
+    n_mfcc: Count
+    n_chroma: Count
+    n_mels: Annotated[int, Field(ge=2, le=512)]
+    deltas: Annotated[int, Field(ge=0, le=2)]
+    loudness: bool
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Features":
+        _unique(list(self.use))
+        if self.hop_length > self.n_fft:
+            raise ValueError(f"expected hop_length <= n_fft = {self.n_fft}, received {self.hop_length}")
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"expected n_mfcc <= n_mels = {self.n_mels}, received {self.n_mfcc}")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Split:
+    """How clips are dealt into parts (section ``split``).
+
+    Attributes:
+        folds: the test part is one fold in this many (``random`` and ``word``).
+        fold: which of them.
+        val_folds: the validation part is one fold in this many of the training side's words.
+        seed: shuffles the folds.
+    """
+
+    folds: Annotated[int, Field(ge=2)]
+    fold: Annotated[int, Field(ge=0)]
+    val_folds: Annotated[int, Field(ge=2)]
+    seed: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Split":
+        if self.fold >= self.folds:
+            raise ValueError(f"expected fold < folds = {self.folds}, received {self.fold}")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Train:
+    """The network and how it is trained (section ``train``); see ``ser/model.py`` for what each one does."""
+
+    units: Count
+    layers: Annotated[int, Field(ge=1, le=8)]
+    bidirectional: bool
+    pooling: Literal["mean", "max", "last"]
+    dropout: Share
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
+    lr: Rate
+    batch_size: Count
+    epochs: Count
+    patience: Count
+    class_weights: Literal["none", "balanced"]
+    control_epochs: Count
+    seed: Annotated[int, Field(ge=0)]
+
+
+SECTIONS: dict[str, type] = {"features": Features, "split": Split, "train": Train}
+TOP_LEVEL = [field.name for field in fields(Corpus)] + ["protocols", *SECTIONS]
+
+
+def load(section: str, path: Path = Path("params.yaml")) -> Any:
+    """Read one section of the parameter file.
+
+    Args:
+        section: ``corpus``, ``protocols``, ``features``, ``split`` or ``train``.
+        path: the parameter file.
+
+    Returns:
+        The section's dataclass, or the list of protocol names.
+
+    Raises:
+        UserError: a key is missing or unknown, or a value has the wrong type or is out of range.
+    """
+    content = _read(path)
+    if section == "protocols":
+        return check(Annotated[list[Name], Field(min_length=1)], content.get("protocols"), f"{path}: protocols")
+    if section == "corpus":
+        keys = {field.name: content[field.name] for field in fields(Corpus) if field.name in content}
+        return check(Corpus, keys, f"{path}: ")
+    return check(SECTIONS[section], content.get(section), f"{path}: {section}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: expected the parameter file, received {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: expected YAML, received {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a mapping with the keys {', '.join(TOP_LEVEL)}, received {content!r}")
+    if unknown := [key for key in content if key not in TOP_LEVEL]:
+        raise UserError(f"{path}: {_unknown(unknown[0], TOP_LEVEL)}")
+    return content
+
+
+def check(kind: Any, value: Any, where: str) -> Any:
+    """Check a plain value (from YAML or a model file) against a type; the error names ``where``."""
+    names = [field.name for field in fields(kind)] if is_dataclass(kind) else []
+    if names and not isinstance(value, dict):
+        raise UserError(f"{where}: expected a mapping with the keys {', '.join(names)}; received {value!r}")
+    if unknown := [str(key) for key in value if key not in names] if names else []:
+        raise UserError(f"{where}: {_unknown(unknown[0], names)}")
+    try:
+        return kind(**value) if names else TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        if "received" not in message:
+            received = "nothing" if first["type"].startswith("missing") or first["input"] is None else repr(first["input"])
+            message = f"expected {message[0].lower() + message[1:]}, received {received}"
+        dot = "." if place and not where.endswith(" ") else ""
+        raise UserError(f"{where}{dot}{place}: {message}") from error
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(str(key), known, n=1)
+    hint = f" (did you mean `{close[0]}`?)" if close else ""
+    return f"expected one of {', '.join(known)}; received the unknown key `{key}`{hint}"
+
+
+__all__ = ["EMOTIONS", "Corpus", "Features", "Split", "Train", "check", "load"]

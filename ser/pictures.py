@@ -1,0 +1,103 @@
+"""Pictures for a slide: training curves, confusion matrix, reliability diagram, protocols side by side."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen is needed, nor looked for
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
+
+from ser import EMOTIONS  # noqa: E402
+
+STYLE = {
+    "font.size": 12, "axes.titlesize": 13, "axes.titleweight": "bold", "axes.spines.top": False,
+    "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False, "savefig.dpi": 110,
+    "figure.constrained_layout.use": True,
+}  # fmt: skip
+BLUE, ORANGE, GREY = "#1f5fa8", "#d9741a", "#8a8a8a"
+
+
+def history(table: pd.DataFrame, title: str, path: Path) -> None:
+    """Loss and accuracy of train and validation over the epochs; the epoch whose weights were kept is marked."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
+        best = table.epoch[table.val_loss.idxmin()]
+        for axis, name, label in zip(axes, ("loss", "accuracy"), ("cross-entropy (nats)", "accuracy"), strict=True):
+            axis.plot(table.epoch, table[name], color=BLUE, label="train", marker=".")
+            axis.plot(table.epoch, table[f"val_{name}"], color=ORANGE, label="validation", marker=".")
+            axis.axvline(best, color=GREY, linestyle="--", linewidth=1, label=f"kept: epoch {best}")
+            axis.set(xlabel="epoch", ylabel=label)
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        axes[0].set_ylim(bottom=0)
+        axes[1].set_ylim(0, 1.02)
+        axes[1].legend(loc="lower right")
+        figure.suptitle(f"Training curves · {title}", fontweight="bold")
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def confusion(matrix: np.ndarray, title: str, path: Path) -> None:
+    """Confusion matrix with counts and the percentage of each row.
+
+    Args:
+        matrix: (emotions, emotions) counts, actual emotions in rows.
+        title: corpus, protocol and the result.
+        path: PNG file.
+    """
+    totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    share = matrix / totals
+    with plt.rc_context({**STYLE, "axes.grid": False}):
+        figure, axis = plt.subplots(figsize=(8.4, 7.2))
+        image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(matrix):
+            if count:
+                colour = "white" if share[row, column] > 0.5 else "black"
+                text = f"{count}\n{share[row, column]:.0%}" if share[row, column] < 0.995 or share[row, column] == 1 else (
+                    f"{count}\n{share[row, column]:.1%}"
+                )
+                axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
+        ticks = range(len(EMOTIONS))
+        axis.set_xticks(ticks, EMOTIONS, rotation=35, ha="right", rotation_mode="anchor")
+        axis.set_yticks(ticks, EMOTIONS)
+        axis.set(xlabel="what the model heard", ylabel="actual emotion", title=f"Confusion matrix · {title}")
+        figure.colorbar(image, ax=axis, shrink=0.75, label="share of the actual emotion", format="{x:.0%}")
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def reliability(table: pd.DataFrame, title: str, path: Path) -> None:
+    """Accuracy against confidence; the area of a point is its share of the clips."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(6.4, 5.6))
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
+        axis.plot(table.confidence, table.accuracy, color=BLUE, linewidth=1)
+        axis.scatter(table.confidence, table.accuracy, s=40 + 600 * table.clips / table.clips.sum(), color=BLUE, alpha=0.6)
+        for row in table.itertuples():
+            axis.annotate(f"{row.clips}", (row.confidence, row.accuracy), (0, -22), textcoords="offset points", ha="center",
+                          fontsize=9, color=GREY)  # fmt: skip
+        axis.set(xlim=(0, 1.03), ylim=(-0.05, 1.08), xlabel="confidence (mean per bin; number of clips below)",
+                 ylabel="accuracy", title=f"Reliability · {title}")  # fmt: skip
+        axis.legend(loc="upper left")
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def protocols(table: pd.DataFrame, corpus: str, path: Path) -> None:
+    """Accuracy of every protocol with its interval, beside both controls and chance."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(9, 4.8))
+        place = np.arange(len(table))
+        bounds = [table.accuracy - table.accuracy_low, table.accuracy_high - table.accuracy]
+        bars = axis.bar(place - 0.27, table.accuracy, 0.27, yerr=bounds, capsize=4, color=BLUE, label="model (95 % interval)")
+        axis.bar(place, table.duration_only, 0.27, color=ORANGE, label="clip length alone")
+        axis.bar(place + 0.27, table.shuffled_labels, 0.27, color=GREY, label="shuffled labels")
+        axis.bar_label(bars, [f"{value:.1%}" for value in table.accuracy], padding=3, fontsize=10)
+        axis.axhline(1 / len(EMOTIONS), color="black", linestyle=":", linewidth=1, label="chance")
+        axis.set_xticks(place, table.protocol)
+        axis.set(ylim=(0, 1.1), xlabel="protocol", ylabel="accuracy on the test part", title=f"Protocols side by side · {corpus}")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4)
+        figure.savefig(path)
+        plt.close(figure)

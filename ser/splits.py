@@ -1,0 +1,101 @@
+"""Protocols: who is trained on, who is tested on. The way the data was split is half of every result.
+
+``random``          stratified folds over clips; speakers and words are on both sides.
+``word``            test words are never heard in training.
+``speaker_<name>``  test speaker <name> is never heard in training.
+
+The validation part is always cut out of the training side, by word.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from ser.errors import UserError
+from ser.params import Split
+
+PARTS = ("train", "val", "test")
+
+
+def protocols(manifest: pd.DataFrame) -> list[str]:
+    """The protocols that a corpus knows."""
+    return ["random", "word", *(f"speaker_{name.lower()}" for name in sorted(manifest.speaker.unique()))]
+
+
+def split(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
+    """Give every clip a part under one protocol.
+
+    Args:
+        manifest: one row per clip with the columns speaker, emotion, text and recording.
+        protocol: ``random``, ``word`` or ``speaker_<name>``, the name in lower case.
+        params: section ``split`` of ``params.yaml``.
+
+    Returns:
+        (clips,) array of ``train``, ``val`` and ``test``.
+
+    Raises:
+        UserError: the protocol is unknown or the corpus is too small for it.
+    """
+    test = _test_clips(manifest, protocol, params)
+    parts = np.where(test, "test", "train")
+    side = manifest[~test]
+    val = _fold(side, _words(side), params.val_folds, 0, params.seed, f"protocol {protocol}, validation words")
+    parts[np.flatnonzero(~test)[val]] = "val"
+    check(manifest, parts, protocol)
+    return parts
+
+
+def check(manifest: pd.DataFrame, parts: np.ndarray, protocol: str) -> None:
+    """Assert what the protocol promises: nothing that must be unheard is heard.
+
+    Raises:
+        AssertionError: a recording, a held-out word or the test speaker stands on both sides, or a part is empty.
+    """
+
+    def values(column: str, *names: str) -> set:
+        return set(manifest.loc[np.isin(parts, names), column])
+
+    for part in PARTS:
+        assert (parts == part).any(), f"{protocol}: the part {part} is empty"
+    assert not values("recording", "train", "val") & values("recording", "test"), f"{protocol}: a recording leaks"
+    assert not values("recording", "train") & values("recording", "val"), f"{protocol}: a recording leaks into val"
+    assert not values("text", "train") & values("text", "val"), f"{protocol}: a validation word is trained on"
+    if protocol == "word":
+        assert not values("text", "train", "val") & values("text", "test"), "word: a test word is trained on"
+    if protocol.startswith("speaker_"):
+        assert not values("speaker", "train", "val") & values("speaker", "test"), f"{protocol}: the speaker leaks"
+
+
+def _test_clips(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
+    where = f"protocol {protocol}"
+    if protocol == "random":
+        return _fold(manifest, manifest.recording, params.folds, params.fold, params.seed, where)
+    if protocol == "word":
+        return _fold(manifest, _words(manifest), params.folds, params.fold, params.seed, where)
+    if protocol not in protocols(manifest):
+        raise UserError(f"protocols: expected one of {', '.join(protocols(manifest))}; received {protocol!r}")
+    test = "speaker_" + manifest.speaker.str.lower() == protocol
+    if test.all():
+        raise UserError(f"{where}: expected a corpus of at least two speakers, found only {manifest.speaker.iloc[0]}")
+    return test.to_numpy()
+
+
+def _fold(clips: pd.DataFrame, groups: pd.Series, folds: int, fold: int, seed: int, where: str) -> np.ndarray:
+    """Mask of one of ``folds`` folds: groups stay together, speakers and emotions are spread evenly."""
+    if groups.nunique() < folds:
+        raise UserError(f"{where}: expected at least {folds} different ones for {folds} folds, found {groups.nunique()}")
+    strata = clips.speaker + "/" + clips.emotion
+    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    mask = np.zeros(len(clips), dtype=bool)
+    mask[list(dealer.split(clips, strata, groups))[fold][1]] = True
+    return mask
+
+
+def _words(clips: pd.DataFrame) -> pd.Series:
+    """A group per text; texts that share a recording are one group, so that it cannot stand on both sides."""
+    groups = clips.text
+    while True:
+        merged = groups.groupby(clips.recording).transform("min").groupby(groups).transform("min")
+        if merged.equals(groups):
+            return groups
+        groups = merged

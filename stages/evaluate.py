@@ -1,0 +1,96 @@
+"""Test the exported model under one protocol. This is the only stage that touches the test part, and it does so once.
+
+Writes ``metrics/<protocol>.json``, the tables and pictures of ``plots/<protocol>/``, and the answer to every test
+clip, ``data/predictions/<protocol>.csv``.
+"""
+
+import argparse
+import json
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import confusion_matrix
+from tqdm import tqdm
+
+from ser import EMOTIONS, errors, manifest, metrics, pictures, shards
+from ser.artifact import Artifact
+from stages.paths import FEATURES, MANIFEST, METRICS, MODELS, PLOTS, PREDICTIONS, SPLITS
+
+
+def probabilities(model: Artifact, clips: list[np.ndarray]) -> np.ndarray:
+    """Answers of the model, clip by clip, so that there is no padding: (clips, emotions)."""
+    return np.concatenate([model.probabilities(frames[np.newaxis]) for frames in tqdm(clips, "testing", unit="clip")])
+
+
+def duration_only(train: pd.DataFrame, test: pd.DataFrame) -> float:
+    """Accuracy of a classifier that knows nothing of a clip but its length in seconds."""
+    classifier = HistGradientBoostingClassifier(max_depth=3, max_iter=50, random_state=0)
+    return classifier.fit(train[["duration"]], train.emotion).score(test[["duration"]], test.emotion)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("protocol", help="a column of data/splits.csv, such as word")
+    protocol = parser.parse_args().protocol
+
+    table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
+    corpus = table.corpus.iloc[0]
+    heard, test = table[table[protocol] != "test"], table[table[protocol] == "test"].reset_index(drop=True)
+    clips = shards.read(FEATURES, test["clip"])
+    actual = test.emotion.map(EMOTIONS.index).to_numpy()
+    answers = probabilities(Artifact(MODELS / protocol / "model.onnx"), clips)
+    control = probabilities(Artifact(MODELS / protocol / "control.onnx"), clips)
+
+    controls = {
+        "duration_only": round(duration_only(heard, test), 6),
+        "shuffled_labels": round(float((control.argmax(axis=1) == actual).mean()), 6),
+    }
+    figures = {"corpus": corpus, "protocol": protocol, **metrics.evaluate(actual, answers), "control": controls}
+    METRICS.mkdir(exist_ok=True)
+    (METRICS / f"{protocol}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_tables(protocol, test, actual, answers)
+    draw(protocol, corpus, figures, actual, answers)
+    print(
+        f"{corpus}, {protocol}: accuracy {figures['accuracy']:.4f} "
+        f"({figures['accuracy_low']:.4f} to {figures['accuracy_high']:.4f}), UAR {figures['uar']:.4f}, "
+        f"{len(test)} clips; clip length alone {controls['duration_only']:.4f}, "
+        f"shuffled labels {controls['shuffled_labels']:.4f}"
+    )
+
+
+def write_tables(protocol: str, test: pd.DataFrame, actual: np.ndarray, answers: np.ndarray) -> None:
+    """The CSVs behind the plots, every answer, and the clips that were misheard, the surest mistake first."""
+    folder = PLOTS / protocol
+    heard = answers.argmax(axis=1)
+    result = test[["clip", "speaker", "text"]].assign(
+        actual=test.emotion, predicted=[EMOTIONS[i] for i in heard], confidence=answers.max(axis=1).round(4)
+    )
+    result[["actual", "predicted"]].to_csv(folder / "confusion.csv", index=False)
+    misheard = result[result.actual != result.predicted].sort_values(["confidence", "clip"], ascending=[False, True])
+    misheard.rename(columns={"predicted": "heard"}).to_csv(folder / "misheard.csv", index=False)
+
+    per_class = pd.DataFrame(metrics.report(actual, heard)).T.rename_axis("emotion").rename(columns={"f1-score": "f1"})
+    per_class.astype({"support": int}).round(6).to_csv(folder / "per_class.csv")
+    bins = pd.DataFrame(metrics.calibration(actual, answers), columns=["confidence", "accuracy", "clips"])
+    bins.round(6).to_csv(folder / "reliability.csv", index=False)
+
+    PREDICTIONS.mkdir(parents=True, exist_ok=True)
+    columns = pd.DataFrame(answers.astype(np.float64).round(6), columns=list(EMOTIONS))
+    result.drop(columns="confidence").join(columns).to_csv(PREDICTIONS / f"{protocol}.csv", index=False)
+
+
+def draw(protocol: str, corpus: str, figures: dict, actual: np.ndarray, answers: np.ndarray) -> None:
+    """The pictures of ``plots/<protocol>/``."""
+    folder, title = PLOTS / protocol, f"{corpus} · {protocol}"
+    pictures.history(pd.read_csv(folder / "history.csv"), title, folder / "history.png")
+    matrix = confusion_matrix(actual, answers.argmax(axis=1), labels=np.arange(len(EMOTIONS)))
+    result = f"{title} · accuracy {figures['accuracy']:.1%}, {len(actual)} clips"
+    pictures.confusion(matrix, result, folder / "confusion.png")
+    pictures.reliability(
+        pd.read_csv(folder / "reliability.csv"), f"{title} · ECE {figures['ece']:.3f}", folder / "reliability.png"
+    )
+
+
+if __name__ == "__main__":
+    errors.run(main)

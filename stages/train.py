@@ -1,0 +1,69 @@
+"""Train the LSTM under one protocol: ``models/<protocol>/`` and ``plots/<protocol>/history.csv``.
+
+Beside the model, a control of the same shape is trained on shuffled labels: what that one gets right on the test
+part is chance, or a leak.
+"""
+
+import argparse
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ser import EMOTIONS, artifact, errors, manifest, model, params, shards
+from ser.features import filters
+from ser.files import replacing
+from stages.paths import FEATURES, MANIFEST, MODELS, PLOTS, SPLITS
+
+
+def load_part(table: pd.DataFrame, protocol: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
+    """Frames (one array per clip) and labels (clips,) of one part."""
+    rows = table[table[protocol] == part]
+    return shards.read(FEATURES, rows["clip"]), rows.emotion.map(EMOTIONS.index).to_numpy()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("protocol", help="a column of data/splits.csv, such as word")
+    protocol = parser.parse_args().protocol
+    settings, feature_settings = params.load("train"), params.load("features")
+
+    table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
+    clips, labels = load_part(table, protocol, "train")
+    val_clips, val_labels = load_part(table, protocol, "val")
+    every_frame = np.concatenate(clips)
+    mean, std = every_frame.mean(axis=0, dtype=np.float64), every_frame.std(axis=0, dtype=np.float64)
+    train, val = (model.pad(clips), labels), (model.pad(val_clips), val_labels)
+
+    def export(network: model.keras.Model, history: dict[str, list[float]], path: Path) -> None:
+        best = int(np.argmin(history["val_loss"]))
+        metrics = {name: round(values[best], 6) for name, values in history.items()} | {"epoch": best + 1}
+        description = artifact.Description(
+            labels=list(EMOTIONS), features=asdict(feature_settings), sample_rate=feature_settings.sample_rate,
+            corpus=table.corpus.iloc[0], protocol=protocol, revision=artifact.revision(), metrics=metrics,
+        )  # fmt: skip
+        artifact.save(network, path, description, filters(feature_settings))
+
+    with replacing(MODELS / protocol) as folder:
+        model.make_deterministic(settings.seed)
+        network = model.build(mean, std, settings)
+        history = model.fit(network, train, val, settings)
+        network.save(folder / "model.keras")
+        export(network, history, folder / "model.onnx")
+
+        print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
+        shuffled = np.random.default_rng(settings.seed).permutation(labels)
+        model.make_deterministic(settings.seed)
+        control = model.build(mean, std, settings)
+        control_history = model.fit(control, (train[0], shuffled), val, replace(settings, epochs=settings.control_epochs))
+        export(control, control_history, folder / "control.onnx")
+
+    (PLOTS / protocol).mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(history).rename_axis("epoch").rename(index=lambda epoch: epoch + 1).round(6).to_csv(
+        PLOTS / protocol / "history.csv"
+    )
+
+
+if __name__ == "__main__":
+    errors.run(main)
