@@ -117,6 +117,9 @@ def power_spectrogram(samples: np.ndarray, window: np.ndarray, hop_length: int) 
 def log_mel(power: np.ndarray, constants: Filters, loudness: bool) -> np.ndarray:
     """Mel spectrogram in dB, at most 80 dB below its maximum: (frames, bins) -> (frames, n_mels)."""
     mel = power @ constants.mel.T
+    if not loudness:
+        # Before the floor, not after it: in a very quiet recording the floor would cut off what a loud one shows.
+        mel /= max(mel.max(), np.finfo(np.float32).tiny)
     level = 10 * np.log10(np.maximum(mel, AMIN))
     if not loudness:
         level -= level.max()

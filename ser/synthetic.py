@@ -23,6 +23,7 @@ import soundfile
 from tqdm import tqdm
 
 from ser import EMOTIONS
+from ser.errors import UserError
 
 SAMPLE_RATE = 22_050  # Hz, the only rate that espeak-ng speaks at.
 
@@ -91,13 +92,12 @@ def synthesise(folder: Path, words: int) -> None:
 
     Raises:
         ValueError: `words` is out of range.
-        ImportError: espeakng-loader is not installed.
-        RuntimeError: The synthesiser failed.
+        UserError: espeakng-loader is not installed, or the synthesiser failed.
     """
     if not 5 <= words <= len(WORDS):
         raise ValueError(f"Invalid `words`: expected 5 to {len(WORDS)}, received {words}")
     if importlib.util.find_spec("espeakng_loader") is None:
-        raise ImportError("The synthetic corpus needs espeak-ng (GPL-3): pip install espeakng-loader")
+        raise UserError("The synthetic corpus needs espeak-ng (GPL-3): pip install espeakng-loader")
     for speaker in VOICES:
         _run_worker(speaker, Path(folder).resolve(), words)
 
@@ -120,7 +120,7 @@ def _run_worker(speaker: str, folder: Path, words: int) -> None:
         if worker.returncode:
             stderr.seek(0)
             reason = (stderr.read().strip().splitlines() or [f"exit code {worker.returncode}"])[-1]
-            raise RuntimeError(f"The synthesis of {speaker} failed: {reason}")
+            raise UserError(f"The synthesis of {speaker} failed: {reason}")
 
 
 def _speak(speaker: str, folder: Path, words: int) -> None:

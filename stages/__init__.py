@@ -1,0 +1,1 @@
+"""The stages: each reads its declared dependencies, calls ser, writes its declared outputs."""

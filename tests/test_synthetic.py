@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from ser import EMOTIONS, synthetic
+from ser.errors import UserError
 
 pytest.importorskip("espeakng_loader")
 COUNT = 5
@@ -120,13 +121,13 @@ def test_a_missing_synthesiser_is_named_with_its_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install espeakng-loader"):
+    with pytest.raises(UserError, match="pip install espeakng-loader"):
         synthetic.synthesise(tmp_path, COUNT)
 
 
 def test_a_failing_worker_is_reported_by_its_last_line(tmp_path: Path) -> None:
     (tmp_path / "OAF").write_text("a file where the worker wants a folder")
-    with pytest.raises(RuntimeError, match=r"synthesis of OAF failed: (FileExists|NotADirectory)Error"):
+    with pytest.raises(UserError, match=r"synthesis of OAF failed: (FileExists|NotADirectory)Error"):
         synthetic.synthesise(tmp_path, COUNT)
 
 

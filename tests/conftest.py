@@ -1,0 +1,32 @@
+"""What the tests share: the project's own settings and a small manifest."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ser import EMOTIONS, params
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def settings() -> params.Features:
+    return params.load("features")
+
+
+@pytest.fixture
+def clips() -> pd.DataFrame:
+    """A manifest in TESS's shape: two speakers, seven emotions, twenty words."""
+    rows = [
+        {"clip": f"{speaker}/{emotion}/{speaker}_{word}.wav", "speaker": speaker, "emotion": emotion, "text": word}
+        for speaker in ("OAF", "YAF")
+        for emotion in EMOTIONS
+        for word in (f"word{i:02}" for i in range(20))
+    ]
+    return pd.DataFrame(rows).assign(recording=lambda table: table["clip"])

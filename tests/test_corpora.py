@@ -1,0 +1,401 @@
+"""Where corpora come from: every layout, every source, every way to go wrong. No network, no TESS."""
+
+import hashlib
+import io
+import json
+import random
+import sys
+import tarfile
+import threading
+import types
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser import corpora, manifest
+from ser.errors import UserError
+from ser.files import replacing
+from ser.params import Corpus
+from tests.conftest import ROOT
+
+FOLDERS = {"OAF": "OAF_Fear OAF_Pleasant_surprise OAF_Sad OAF_angry OAF_disgust OAF_happy OAF_neutral".split(),
+           "YAF": "YAF_fear YAF_pleasant_surprised YAF_sad YAF_angry YAF_disgust YAF_happy YAF_neutral".split()}  # fmt: skip
+SUFFIXES = "fear ps sad angry disgust happy neutral".split()
+SEED_EMOTIONS = dict(zip(SUFFIXES, "Fear Surprise Sad Anger Disgust Happy Neutral".split(), strict=True))
+
+
+def wav(seed: int) -> bytes:
+    """A short clip that no other seed gives."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.random.default_rng(seed).uniform(-0.5, 0.5, 2000), 24_414, format="WAV")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def tess() -> dict[str, bytes]:
+    """A stand-in for TESS: its names, its quirks, three words, other sounds. Published path -> content."""
+    files = {}
+    for speaker, folders in FOLDERS.items():
+        for folder, suffix in zip(folders, SUFFIXES, strict=True):
+            for word in ("back", "bite", "mob"):
+                name = f"{speaker}_{word}_{suffix}.wav"
+                if name == "OAF_bite_neutral.wav":
+                    name = "OA_bite_neutral.wav"
+                files[f"{folder}/{name}"] = wav(len(files))
+    return files
+
+
+@pytest.fixture(autouse=True)
+def _published(tess: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = "".join(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in tess.items())
+    (tmp_path / "tess.sha256").write_text(listing, encoding="utf-8")
+    monkeypatch.setattr(corpora, "TESS_CHECKSUMS", tmp_path / "tess.sha256")
+    monkeypatch.delenv("SER_DATA_DIR", raising=False)
+    # Nothing listens there: a test that reaches for the network fails at once.
+    monkeypatch.setattr(corpora, "TESS_PUBLISHER", "http://127.0.0.1:9")
+    kaggle = types.SimpleNamespace(dataset_download=lambda handle: (_ for _ in ()).throw(OSError(f"offline: {handle}")))
+    monkeypatch.setitem(sys.modules, "kagglehub", kaggle)
+
+
+def lay_out(files: dict[str, bytes], root: Path) -> Path:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
+    return root
+
+
+def zipped(files: dict[str, bytes], path: Path) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def tarred(files: dict[str, bytes], path: Path, mode: str) -> Path:
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def seed_layout(files: dict[str, bytes]) -> dict[str, bytes]:
+    result = {}
+    for path, content in files.items():
+        name = path.split("/")[1]
+        actor = "Actor_01" if name.startswith("OA") else "Actor_02"
+        result[f"{actor}/{SEED_EMOTIONS[name[:-4].split('_')[2]]}/{name}"] = content
+    return result
+
+
+LAYOUTS = {
+    "mirror": lambda files: {f"TESS Toronto emotional speech set data/{p}": c for p, c in files.items()},
+    "kaggle, nested double": lambda files: {
+        f"{prefix}TESS Toronto emotional speech set data/{p}": c
+        for prefix in ("", "tess toronto emotional speech set data/")
+        for p, c in files.items()
+    },
+    "seed": seed_layout,
+    "flat": lambda files: {p.split("/")[1]: c for p, c in files.items()},
+    "shouting": lambda files: {p.upper(): c for p, c in files.items()},
+    "renamed": lambda files: {f"clips/{i}.wav": c for i, c in enumerate(files.values())},
+}
+
+
+def obtain(target: Path) -> list[manifest.Clip]:
+    target.mkdir(parents=True, exist_ok=True)
+    return corpora.obtain(Corpus("tess", "recordings", 20), target)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def expected(tess: dict[str, bytes]) -> dict[str, str]:
+    clips = {corpora.tess_clip(path): hashlib.sha256(content).hexdigest() for path, content in tess.items()}
+    return {clip.path: digest for clip, digest in clips.items() if clip}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.xz", "tar.gz", "the archive itself"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same(
+    layout: str, kind: str, tess: dict, expected: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LAYOUTS[layout](tess)
+    place = tmp_path / "data"
+    place.mkdir()
+    if kind == "folder":
+        lay_out(files, place)
+    elif kind.startswith("tar"):
+        tarred(files, place / f"tess.{kind}", "w:" + kind[4:] if kind != "tar" else "w")
+    else:
+        archive = zipped(files, place / "archive.zip")
+        place = archive if kind == "the archive itself" else place
+    monkeypatch.setenv("SER_DATA_DIR", str(place))
+    clips = obtain(tmp_path / "raw")
+    assert digests(tmp_path / "raw") == expected
+    assert [clip.path for clip in clips] == sorted(expected)
+    assert {clip.source_path for clip in clips} == set(tess)
+
+
+def test_the_order_of_members_does_not_matter(
+    tess: dict, expected: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shuffled = list(tess.items())
+    random.Random(0).shuffle(shuffled)
+    monkeypatch.setenv("SER_DATA_DIR", str(tarred(dict(shuffled), tmp_path / "t.tar", "w")))
+    assert [clip.path for clip in obtain(tmp_path / "raw")] == sorted(expected)
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_a_wrong_checksum_names_the_file_and_leaves_nothing(
+    archived: bool, tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {**tess, "YAF_sad/YAF_mob_sad.wav": wav(999)}
+    place = zipped(files, tmp_path / "tess.zip") if archived else lay_out(files, tmp_path / "data")
+    monkeypatch.setenv("SER_DATA_DIR", str(place))
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "precious").write_text("last good corpus")
+    with (
+        pytest.raises(UserError, match=r"YAF_mob_sad\.wav: expected sha256 \w{64}, received \w{64}"),
+        replacing(tmp_path / "raw") as folder,
+    ):
+        obtain(folder)
+    assert digests(tmp_path / "raw").keys() == {"precious"}
+    assert not list(tmp_path.glob(".raw.*"))
+
+
+def test_a_missing_clip_is_named(tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {path: content for path, content in tess.items() if "YAF_back_angry" not in path}
+    monkeypatch.setenv("SER_DATA_DIR", str(lay_out(files, tmp_path / "data")))
+    with pytest.raises(UserError, match=r"expected 42 clips of TESS, found 41; the first one missing is YAF/anger/YAF_back"):
+        obtain(tmp_path / "raw")
+
+
+def test_hostile_archives_write_nothing_outside(
+    tess: dict, expected: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = list(tess.values())
+    files = {f"../../{i}/../../evil.wav": content for i, content in enumerate(contents)}
+    archive = tmp_path / "in" / "tess.tar"
+    archive.parent.mkdir()
+    with tarfile.open(tarred(files, archive, "w"), "a") as tar:
+        link = tarfile.TarInfo("OAF_link_fear.wav")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+        huge = tarfile.TarInfo("OAF_huge_fear.wav")
+        huge.size = 8 * 2**20
+        tar.addfile(huge, io.BytesIO(bytes(huge.size)))
+    monkeypatch.setenv("SER_DATA_DIR", str(archive))
+    obtain(tmp_path / "out" / "raw")
+    assert digests(tmp_path / "out" / "raw") == expected
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out", "tess.sha256"}
+    assert not list(tmp_path.parent.glob("evil.wav"))
+
+
+@pytest.mark.parametrize("name", ["tess.zip", "tess.tar.xz"])
+def test_a_broken_archive_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04 not really")
+    monkeypatch.setenv("SER_DATA_DIR", str(tmp_path / name))
+    with pytest.raises(UserError, match=f"{name}: expected a zip or tar archive"):
+        obtain(tmp_path / "raw")
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SER_DATA_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="SER_DATA_DIR: expected a folder or an archive"):
+        obtain(tmp_path / "raw")
+
+
+def test_without_network_and_copy_three_lines_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        obtain(tmp_path / "raw")
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert "SER_DATA_DIR: not set" in lines[0] and "Borealis: " in lines[0] and "Kaggle: offline" in lines[0]
+    assert "https://doi.org/10.5683/SP2/E8H2MF" in lines[1]
+    assert "SER_DATA_DIR" in lines[2] and "dvc exp run -S corpus=synthetic" in lines[2]
+
+
+@pytest.fixture
+def dataverse(tess: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNamespace]:
+    """A Dataverse on the loopback with the two routes that are used; it can fail and counts what it served."""
+    state = types.SimpleNamespace(served=[], fail_first=0, corrupt=None, tess=tess)
+    names = [path.split("/")[1] for path in tess]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/api/datasets/"):
+                files = [
+                    {"dataFile": {"id": i, "filename": name, "md5": hashlib.md5(content).hexdigest()}}
+                    for i, (name, content) in enumerate(zip(names, tess.values(), strict=True))
+                ]
+                files.append({"dataFile": {"id": 9999, "filename": "readme.txt", "md5": "0" * 32}})
+                body = json.dumps({"data": {"latestVersion": {"files": files}}}).encode()
+            else:
+                number = int(self.path.rpartition("/")[2])
+                if state.fail_first:
+                    state.fail_first -= 1
+                    self.send_error(503)
+                    return
+                state.served.append(names[number])
+                body = b"garbage" if names[number] == state.corrupt else list(tess.values())[number]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(corpora, "TESS_PUBLISHER", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # pooch waits between retries
+    yield state
+    server.shutdown()
+
+
+def test_the_publisher_serves_it(dataverse: types.SimpleNamespace, expected: dict, tmp_path: Path) -> None:
+    obtain(tmp_path / "raw")
+    assert digests(tmp_path / "raw") == expected
+    assert sorted(dataverse.served) == sorted(path.split("/")[1] for path in dataverse.tess)
+
+
+def test_a_second_download_fetches_nothing_and_a_broken_one_resumes(
+    dataverse: types.SimpleNamespace, expected: dict, tmp_path: Path
+) -> None:
+    dataverse.corrupt = "YAF_mob_sad.wav"
+    with pytest.raises(UserError, match="Borealis: .*YAF_mob_sad.wav"):
+        obtain(tmp_path / "first")
+    assert not digests(tmp_path / "first")
+    dataverse.corrupt, dataverse.served = None, []
+    obtain(tmp_path / "second")
+    assert digests(tmp_path / "second") == expected
+    assert "YAF_mob_sad.wav" in dataverse.served and len(dataverse.served) < len(expected) / 2
+    dataverse.served = []
+    obtain(tmp_path / "third")
+    assert not dataverse.served
+
+
+def test_a_server_that_stumbles_is_asked_again(dataverse: types.SimpleNamespace, expected: dict, tmp_path: Path) -> None:
+    dataverse.fail_first = 2
+    obtain(tmp_path / "raw")
+    assert digests(tmp_path / "raw") == expected
+
+
+def test_kaggle_is_the_last_source(
+    tess: dict, expected: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def download(handle: str) -> str:
+        asked.append(handle)
+        return str(lay_out(LAYOUTS["kaggle, nested double"](tess), tmp_path / "kaggle"))
+
+    monkeypatch.setitem(sys.modules, "kagglehub", types.SimpleNamespace(dataset_download=download))
+    obtain(tmp_path / "raw")
+    assert digests(tmp_path / "raw") == expected
+    assert asked == ["ejlok1/toronto-emotional-speech-set-tess"]
+
+
+def test_the_committed_checksums_are_the_whole_of_tess(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpora, "TESS_CHECKSUMS", ROOT / "data/tess.sha256")
+    clips = list(corpora.tess_checksums().values())
+    assert len(clips) == len({clip.path for clip in clips}) == 2800
+    for speaker in ("OAF", "YAF"):
+        for emotion in corpora.EMOTIONS:
+            words = {clip.text for clip in clips if (clip.speaker, clip.emotion) == (speaker, emotion)}
+            assert len(words) == 200, (speaker, emotion)
+
+
+# --- A folder of one's own ---
+
+
+def own(tmp_path: Path, *paths: str) -> Path:
+    for number, path in enumerate(paths):
+        lay_out({path: wav(number)}, tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_a_folder_is_copied(tmp_path: Path) -> None:
+    source = own(tmp_path, "anna/Angry/hello there.wav", "anna/neutral/hello there.wav", "bob/ps/wow.flac", "bob/ps/.DS_Store")
+    clips = corpora.copy_folder(source, tmp_path / "raw")
+    assert {(c.path, c.speaker, c.emotion, c.text) for c in clips} == {
+        ("anna/anger/hello there.wav", "anna", "anger", "hello there"),
+        ("anna/neutral/hello there.wav", "anna", "neutral", "hello there"),
+        ("bob/surprise/wow.flac", "bob", "surprise", "wow"),
+    }
+    assert digests(tmp_path / "raw").keys() == {clip.path for clip in clips}
+
+
+def test_the_seed_layout_is_a_folder_corpus_too(tess: dict, tmp_path: Path) -> None:
+    clips = corpora.copy_folder(lay_out(seed_layout(tess), tmp_path / "seed"), tmp_path / "raw")
+    assert len(clips) == len(tess)
+    assert {clip.speaker for clip in clips} == {"Actor_01", "Actor_02"}
+    assert {clip.emotion for clip in clips} == set(corpora.EMOTIONS)
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        ([], "expected a folder <speaker>/<emotion>/<clips>"),
+        (["anna/angre/a.wav"], "expected a folder named after one of anger, disgust, .* received 'angre'"),
+        (["anna/a.wav"], "expected .*/<speaker>/<emotion>/<clip>, received 2 levels"),
+        (["anna/anger/notes.txt"], "expected clips in .*, found none"),
+        (["an na/anger/a.wav"], "expected a speaker's name of letters"),
+        (["anna/anger/a.wav", "anna/Angry/a.wav"], "expected one clip of this name for anna, anger; received two"),
+    ],
+)
+def test_a_folder_that_is_wrong_is_named(paths: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        corpora.copy_folder(own(tmp_path, *paths), tmp_path / "raw")
+
+
+# --- The manifest ---
+
+
+def test_the_manifest_describes_every_clip(tmp_path: Path) -> None:
+    source = own(tmp_path, "a/anger/null.wav", "03/fear/x.wav")
+    table = manifest.describe(tmp_path / "raw", corpora.copy_folder(source, tmp_path / "raw"))
+    assert list(table.columns) == manifest.COLUMNS
+    assert list(table["clip"]) == ["03/fear/x.wav", "a/anger/null.wav"]
+    assert table.duration.tolist() == [round(2000 / 24_414, 6)] * 2
+    assert table.sample_rate.tolist() == [24_414] * 2
+    assert table.sha256[0] == hashlib.sha256((source / "03/fear/x.wav").read_bytes()).hexdigest()
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    again = manifest.read(tmp_path / "manifest.csv")
+    assert again.text.tolist() == ["x", "null"] and again.speaker.tolist() == ["03", "a"]
+
+
+def test_a_clip_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    source = lay_out({"a/anger/x.wav": b"no audio"}, tmp_path / "mine")
+    with pytest.raises(UserError, match=r"x\.wav: expected audio"):
+        manifest.describe(tmp_path / "raw", corpora.copy_folder(source, tmp_path / "raw"))
+
+
+def test_one_recording_under_two_emotions_is_refused(tmp_path: Path) -> None:
+    source = lay_out({"a/anger/x.wav": wav(1), "a/fear/y.wav": wav(1)}, tmp_path / "mine")
+    with pytest.raises(UserError, match=r"a/anger/x\.wav and a/fear/y\.wav: expected one speaker and one emotion"):
+        manifest.describe(tmp_path / "raw", corpora.copy_folder(source, tmp_path / "raw"))
+
+
+def test_a_copy_in_another_format_is_the_same_recording(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(-9999, 9999, 2000).astype(np.int16)
+    (tmp_path / "mine/a/anger").mkdir(parents=True)
+    for name in ("x.wav", "y.flac"):
+        soundfile.write(tmp_path / "mine/a/anger" / name, samples, 16_000)
+    clips = corpora.copy_folder(tmp_path / "mine", tmp_path / "raw")
+    assert manifest.describe(tmp_path / "raw", clips).recording.nunique() == 1

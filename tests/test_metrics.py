@@ -1,0 +1,72 @@
+"""Metrics, on inputs that a person can work out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ser import EMOTIONS, metrics
+
+
+def one_hot(labels: list[int], confidence: float = 1.0) -> np.ndarray:
+    """Answers that give ``confidence`` to a label and share the rest out evenly."""
+    answers = np.full((len(labels), 7), (1 - confidence) / 6)
+    answers[np.arange(len(labels)), labels] = confidence
+    return answers
+
+
+def test_figures_by_hand() -> None:
+    # anger: 3 of 4 right; disgust: 1 of 2; nothing else occurs.
+    figures = metrics.evaluate(np.array([0, 0, 0, 0, 1, 1]), one_hot([0, 0, 0, 1, 1, 0]))
+    assert figures["accuracy"] == pytest.approx(4 / 6, abs=1e-6)
+    assert figures["uar"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert figures["recall"] == {"anger": 0.75, "disgust": 0.5}
+    # F1 = 2 TP / (2 TP + FP + FN): anger 6 / (6 + 1 + 1), disgust 2 / (2 + 1 + 1).
+    assert figures["macro_f1"] == pytest.approx((6 / 8 + 2 / 4) / 2)
+    assert figures["n_test"] == 6
+
+
+def test_perfect_answers() -> None:
+    labels = np.arange(7)
+    figures = metrics.evaluate(labels, one_hot(list(labels)))
+    assert figures["accuracy"] == figures["uar"] == figures["macro_f1"] == figures["accuracy_low"] == 1.0
+    assert figures["ece"] == pytest.approx(0)
+    assert list(figures["recall"]) == list(EMOTIONS)
+
+
+def test_log_loss_by_hand() -> None:
+    figures = metrics.evaluate(np.array([0, 1]), one_hot([0, 0], confidence=0.7))
+    assert figures["log_loss"] == pytest.approx(-(math.log(0.7) + math.log(0.05)) / 2, abs=1e-5)
+
+
+def test_calibration_by_hand() -> None:
+    # Confidence 0.8 four times, three right; 0.4 twice, none right.
+    answers = np.concatenate([one_hot([0, 0, 0, 1], 0.8), one_hot([1, 1], 0.4)])
+    actual = np.zeros(6, int)
+    assert metrics.calibration(actual, answers) == [
+        pytest.approx((0.4, 0.0, 2)),
+        pytest.approx((0.8, 0.75, 4)),
+    ]
+    assert metrics.expected_calibration_error(actual, answers) == pytest.approx((2 * 0.4 + 4 * 0.05) / 6)
+
+
+def test_the_interval_covers_the_accuracy_at_the_rate_it_claims() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        low, high = metrics.accuracy_interval(rng.random(400) < 0.7, seed=1)
+        covered += low <= 0.7 <= high
+    assert 0.89 <= covered / 200 <= 1.0
+
+
+def test_the_interval_shrinks_with_the_clips() -> None:
+    few = metrics.accuracy_interval(np.array([True, False] * 20), seed=0)
+    many = metrics.accuracy_interval(np.array([True, False] * 2000), seed=0)
+    assert many[1] - many[0] < (few[1] - few[0]) / 5
+
+
+def test_report_knows_every_emotion_in_order() -> None:
+    report = metrics.report(np.array([0, 0, 6]), np.array([0, 1, 6]))
+    assert list(report) == list(EMOTIONS)
+    assert report["anger"] == {"precision": 1.0, "recall": 0.5, "f1-score": pytest.approx(2 / 3), "support": 2.0}
+    assert report["fear"]["support"] == 0

@@ -1,0 +1,136 @@
+"""The network and its file: padding is invisible, ONNX equals Keras, equal seeds give equal weights."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from ser import EMOTIONS, artifact, model, params
+from ser.errors import UserError
+from ser.features import column_names, filters
+from tests.conftest import ROOT
+
+SETTINGS = replace(params.load("train", ROOT / "params.yaml"), units=8, epochs=2, batch_size=8)
+FEATURES = params.load("features", ROOT / "params.yaml")
+COLUMNS = len(column_names(FEATURES))
+RNG = np.random.default_rng(0)
+CLIPS = [RNG.normal(-30, 20, (length, COLUMNS)).astype(np.float32) for length in (12, 20, 7, 31, 16, 9, 25, 18)]
+LABELS = np.arange(8) % 7
+MEAN, STD = np.concatenate(CLIPS).mean(axis=0), np.concatenate(CLIPS).std(axis=0)
+SHAPES = [
+    {},
+    {"bidirectional": False},
+    {"layers": 2},
+    {"pooling": "last"},
+    {"pooling": "last", "bidirectional": False, "layers": 2},
+]
+
+
+def trained(settings: params.Train) -> tuple[model.keras.Model, dict]:
+    model.make_deterministic(settings.seed)
+    network = model.build(MEAN, STD, settings)
+    return network, model.fit(network, (model.pad(CLIPS), LABELS), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
+
+
+def describe() -> artifact.Description:
+    return artifact.Description(
+        labels=list(EMOTIONS), features=asdict(FEATURES), sample_rate=FEATURES.sample_rate, corpus="synthetic",
+        protocol="word", revision=artifact.revision(), metrics={"val_loss": 1.0},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_padding_is_invisible(shape: dict) -> None:
+    network, _ = trained(replace(SETTINGS, **shape))
+    together = network.predict(model.pad(CLIPS), verbose=0)
+    for clip, expected in zip(CLIPS, together, strict=True):
+        np.testing.assert_allclose(network.predict(clip[None], verbose=0)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_exported_file_equals_keras(shape: dict, tmp_path: Path) -> None:
+    network, _ = trained(replace(SETTINGS, **shape))
+    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES))
+    exported = artifact.Artifact(tmp_path / "model.onnx")
+    np.testing.assert_allclose(
+        exported.probabilities(model.pad(CLIPS)), network.predict(model.pad(CLIPS), verbose=0), atol=1e-6
+    )
+    for clip in CLIPS[:3]:  # batch and time are dynamic
+        np.testing.assert_allclose(
+            exported.probabilities(clip[None]), network.predict(clip[None], verbose=0), atol=1e-6
+        )
+
+
+def test_the_file_describes_itself(tmp_path: Path) -> None:
+    network, _ = trained(SETTINGS)
+    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES))
+    loaded = artifact.Artifact(tmp_path / "model.onnx")
+    assert loaded.description == describe()
+    assert loaded.features == FEATURES
+    for name, expected in asdict(filters(FEATURES)).items():
+        np.testing.assert_array_equal(getattr(loaded.filters, name), expected)
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    assert [value.name for value in (*graph.input, *graph.output)] == ["frames", "probabilities"]
+    assert [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == ["batch", "time", COLUMNS]
+
+
+def test_normalisation_is_inside_and_is_not_trained() -> None:
+    network, _ = trained(SETTINGS)
+    mean, variance = network.get_layer("normalise").get_weights()
+    np.testing.assert_allclose(mean, MEAN, rtol=1e-6)
+    np.testing.assert_allclose(variance, STD**2, rtol=1e-5)
+
+
+def test_a_constant_column_stays_finite() -> None:
+    network = model.build(np.zeros(3), np.zeros(3), SETTINGS)
+    assert np.isfinite(network.predict(np.zeros((1, 5, 3)), verbose=0)).all()
+
+
+def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
+    runs = [trained(replace(SETTINGS, seed=seed)) for seed in (1, 1, 2)]
+    assert runs[0][1] == runs[1][1]
+    assert runs[0][1] != runs[2][1]
+    for first, second in zip(runs[0][0].get_weights(), runs[1][0].get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_the_best_weights_come_back() -> None:
+    settings = replace(SETTINGS, epochs=30, patience=2, lr=0.05)
+    network, history = trained(settings)
+    loss, _ = network.evaluate(model.pad(CLIPS[:4]), LABELS[:4], verbose=0)
+    assert loss == pytest.approx(min(history["val_loss"]), abs=1e-5)
+
+
+def test_class_weights_by_hand() -> None:
+    balanced = replace(SETTINGS, class_weights="balanced")
+    assert model.class_weights(np.array([0, 0, 0, 4]), balanced) == {0: pytest.approx(4 / 6), 4: pytest.approx(2.0)}
+    assert model.class_weights(np.array([0, 4]), SETTINGS) is None
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_every_optimizer_trains(optimizer: str) -> None:
+    _, history = trained(replace(SETTINGS, optimizer=optimizer, units=2, epochs=1))
+    assert np.isfinite(history["loss"]).all()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a model", "description"])
+def test_what_is_no_model_is_refused(content: bytes | str | None, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    if content == "description":  # a sound network that says nothing of itself
+        node = onnx.helper.make_node("Identity", ["frames"], ["probabilities"])
+        values = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in ("frames", "probabilities")]
+        onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", values[:1], values[1:])), path)
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.onnx: expected a model file that this project wrote"):
+        artifact.Artifact(path)
+
+
+def test_metadata_is_plain_json(tmp_path: Path) -> None:
+    network, _ = trained(SETTINGS)
+    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES))
+    entries = {entry.key: entry.value for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
+    assert json.loads(entries["description"])["labels"] == list(EMOTIONS)

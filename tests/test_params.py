@@ -1,0 +1,108 @@
+"""params.yaml: every slip of the pen is one line that says what was expected and what was received."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ser import params
+from ser.errors import UserError
+from tests.conftest import ROOT
+
+GOOD = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+SECTIONS = ("corpus", "protocols", "features", "split", "train")
+
+
+def load_all(content: Any, folder: Path) -> None:
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    for section in SECTIONS:
+        params.load(section, path)
+
+
+def changed(key: str, value: Any) -> dict:
+    content = copy.deepcopy(GOOD)
+    *sections, name = key.split(".")
+    target = content
+    for section in sections:
+        target = target[section]
+    target[name] = value
+    return content
+
+
+def test_the_committed_file_is_valid(tmp_path: Path) -> None:
+    load_all(GOOD, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("corpus", "tes", "corpus: expected 'tess', 'synthetic' or 'folder', received 'tes'"),
+        ("trian", {}, "unknown key `trian` (did you mean `train`?)"),
+        ("train.unitz", 64, "unknown key `unitz` (did you mean `units`?)"),
+        ("train.units", 0, "train.units: expected greater than or equal to 1, received 0"),
+        ("train.units", "64", "train.units: expected a valid integer, received '64'"),
+        ("train.units", True, "train.units: expected a valid integer, received True"),
+        ("train.lr", 5, "train.lr: expected less than 1, received 5"),
+        ("train.lr", float("nan"), "train.lr: expected a finite number, received nan"),
+        ("train.dropout", 1, "train.dropout: expected less than 1, received 1"),
+        ("train.optimizer", None, "train.optimizer: expected 'adam', 'adamw', 'rmsprop' or 'sgd', received nothing"),
+        ("train", None, "train: expected a mapping with the keys units, "),
+        ("features.use", ["mfcc", "mfc"], "features.use.1: expected 'mfcc', 'chroma' or 'mel', received 'mfc'"),
+        ("features.use", [], "features.use: expected "),
+        ("features.use", ["mel", "mel"], "features: expected each entry once, received ['mel', 'mel']"),
+        ("features.n_mfcc", 65, "features: expected n_mfcc <= n_mels = 64, received 65"),
+        ("features.hop_length", 2048, "features: expected hop_length <= n_fft = 1024, received 2048"),
+        ("features.trim_db", -1, "features.trim_db: expected greater than 0, received -1"),
+        ("split.fold", 5, "split: expected fold < folds = 5, received 5"),
+        ("synthetic_words", 4, "synthetic_words: expected greater than or equal to 5, received 4"),
+        ("protocols", [], "protocols: expected "),
+        ("protocols", "word", "protocols: expected a valid list, received 'word'"),
+        ("protocols", ["../word"], "protocols.0: expected "),
+    ],
+)
+def test_a_bad_value_is_one_line(key: str, value: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        load_all(changed(key, value), tmp_path)
+    assert message in str(error.value)
+    assert str(error.value).startswith(str(tmp_path / "params.yaml"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    content = copy.deepcopy(GOOD)
+    del content["train"]["units"]
+    with pytest.raises(UserError, match=r"train\.units: expected field required, received nothing"):
+        load_all(content, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "train: {units: 1, units: }: "])
+def test_what_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="expected"):
+        params.load("train", tmp_path / "params.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere.yaml: expected the parameter file"):
+        params.load("train", tmp_path / "nowhere.yaml")
+
+
+def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8").replace("lr: 0.002", "lr: 2e-3"), encoding="utf-8")
+    assert params.load("train", path).lr == 0.002
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers()))))
+def test_any_mapping_is_accepted_or_refused_in_one_line(content: dict) -> None:
+    try:
+        params.check(params.Train, content, "train")
+    except UserError as error:
+        assert str(error).startswith("train")
+    else:
+        raise AssertionError("no random mapping holds every key")
