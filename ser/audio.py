@@ -28,7 +28,9 @@ def read(path: Path | str) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(path) as file:
             if file.frames * file.channels > MAX_SAMPLES:
-                raise UserError(f"{path}: expected at most {MAX_SAMPLES} samples, received {file.frames * file.channels}")
+                raise UserError(
+                    f"{path}: expected at most {MAX_SAMPLES} samples, received {file.frames * file.channels}"
+                )
             samples, rate = file.read(dtype="float32", always_2d=True), file.samplerate
     except (soundfile.LibsndfileError, OSError, TypeError) as error:
         raise UserError(f"{path}: expected audio that libsndfile reads, received: {error}") from error

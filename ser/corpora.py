@@ -14,7 +14,7 @@ import shutil
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -140,7 +140,8 @@ def _tess_borealis() -> Path:
         base_url=f"{TESS_PUBLISHER}/api/access/datafile/",
         registry={str(file["id"]) + "/" + file["filename"]: f"md5:{file['md5']}" for file in files},
         urls={
-            str(file["id"]) + "/" + file["filename"]: f"{TESS_PUBLISHER}/api/access/datafile/{file['id']}" for file in files
+            str(file["id"]) + "/" + file["filename"]: f"{TESS_PUBLISHER}/api/access/datafile/{file['id']}"
+            for file in files
         },
         retry_if_failed=3,
     )
@@ -187,9 +188,9 @@ def collect_tess(place: Path, target: Path, wanted: dict[str, Clip]) -> bool:
     missing = {clip.path: digest for digest, clip in wanted.items() if digest not in found}
     if not found and not strangers:
         return False
-    for path, expected in sorted(missing.items()):
-        if path in strangers:
-            name, received = strangers[path]
+    for clip_path, expected in sorted(missing.items()):
+        if clip_path in strangers:
+            name, received = strangers[clip_path]
             raise UserError(f"{name}: expected sha256 {expected}, received {received}: not the clip as published")
     raise UserError(
         f"{place}: expected {len(wanted)} clips of TESS, found {len(found)}; the first one missing is {min(missing)}"
@@ -224,7 +225,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
         raise UserError(f"{path}: expected a zip or tar archive, received a broken one: {error}") from error
 
 
-def _wavs(path: Path, members: Iterable, opener) -> Iterator[tuple[str, bytes]]:  # noqa: ANN001
+def _wavs(path: Path, members: Iterable, opener: Callable) -> Iterator[tuple[str, bytes]]:
     for count, (name, size, info) in enumerate(members):
         if count >= MAX_ARCHIVE_MEMBERS:
             raise UserError(f"{path}: expected at most {MAX_ARCHIVE_MEMBERS} members, received more")
@@ -254,8 +255,12 @@ def copy_folder(source: Path, target: Path) -> list[Clip]:
             raise UserError(f"{path}: expected {source}/<speaker>/<emotion>/<clip>, received {len(parts)} levels")
         speaker, emotion = parts[0], _emotion(parts[1], path.parent)
         if not re.fullmatch(r"[A-Za-z0-9_-]+", speaker):
-            raise UserError(f"{source / speaker}: expected a speaker's name of letters, digits, _ and -, received {speaker!r}")
-        clip = Clip(f"{speaker}/{emotion}/{path.name}", speaker, emotion, path.stem, path.relative_to(source).as_posix())
+            raise UserError(
+                f"{source / speaker}: expected a speaker's name of letters, digits, _ and -, received {speaker!r}"
+            )
+        clip = Clip(
+            f"{speaker}/{emotion}/{path.name}", speaker, emotion, path.stem, path.relative_to(source).as_posix()
+        )
         destination = target / clip.path
         if destination.exists():
             raise UserError(f"{path}: expected one clip of this name for {speaker}, {emotion}; received two")

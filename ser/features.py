@@ -84,7 +84,9 @@ def extract(samples: np.ndarray, params: Features, constants: Filters | None = N
         raise UserError(f"expected at least {params.n_fft} samples (one frame), received {len(samples)}")
     constants = constants or filters(params)
     power = power_spectrogram(samples, constants.window, params.hop_length)
-    blocks = [_BLOCKS[name](power, constants, params.loudness) for name in ("mfcc", "chroma", "mel") if name in params.use]
+    blocks = [
+        _BLOCKS[name](power, constants, params.loudness) for name in ("mfcc", "chroma", "mel") if name in params.use
+    ]
     static = np.concatenate(blocks, axis=1, dtype=np.float32)
     return np.concatenate([static, *_deltas(static, params.deltas)], axis=1)
 

@@ -34,7 +34,6 @@ class Clip:
     source_path: str
 
 
-
 def describe(root: Path, clips: list[Clip]) -> pd.DataFrame:
     """Open every clip once and describe it.
 

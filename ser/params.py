@@ -179,7 +179,9 @@ def check(kind: Any, value: Any, where: str) -> Any:
         place = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         if "received" not in message:
-            received = "nothing" if first["type"].startswith("missing") or first["input"] is None else repr(first["input"])
+            received = (
+                "nothing" if first["type"].startswith("missing") or first["input"] is None else repr(first["input"])
+            )
             message = f"expected {message[0].lower() + message[1:]}, received {received}"
         dot = "." if place and not where.endswith(" ") else ""
         raise UserError(f"{where}{dot}{place}: {message}") from error

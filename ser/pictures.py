@@ -1,18 +1,19 @@
 """Pictures for a slide: training curves, confusion matrix, reliability diagram, protocols side by side."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")  # no screen is needed, nor looked for
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
-import pandas as pd  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 
-from ser import EMOTIONS  # noqa: E402
+from ser import EMOTIONS
 
-STYLE = {
+STYLE: Any = {
     "font.size": 12, "axes.titlesize": 13, "axes.titleweight": "bold", "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "legend.frameon": False, "savefig.dpi": 110,
     "figure.constrained_layout.use": True,
@@ -24,7 +25,7 @@ def history(table: pd.DataFrame, title: str, path: Path) -> None:
     """Loss and accuracy of train and validation over the epochs; the epoch whose weights were kept is marked."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
-        best = table.epoch[table.val_loss.idxmin()]
+        best = table.epoch.iloc[table.val_loss.argmin()]
         for axis, name, label in zip(axes, ("loss", "accuracy"), ("cross-entropy (nats)", "accuracy"), strict=True):
             axis.plot(table.epoch, table[name], color=BLUE, label="train", marker=".")
             axis.plot(table.epoch, table[f"val_{name}"], color=ORANGE, label="validation", marker=".")
@@ -55,9 +56,7 @@ def confusion(matrix: np.ndarray, title: str, path: Path) -> None:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
                 colour = "white" if share[row, column] > 0.5 else "black"
-                text = f"{count}\n{share[row, column]:.0%}" if share[row, column] < 0.995 or share[row, column] == 1 else (
-                    f"{count}\n{share[row, column]:.1%}"
-                )
+                text = f"{count}\n{_percent(share[row, column])}"
                 axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=11)
         ticks = range(len(EMOTIONS))
         axis.set_xticks(ticks, EMOTIONS, rotation=35, ha="right", rotation_mode="anchor")
@@ -74,12 +73,15 @@ def reliability(table: pd.DataFrame, title: str, path: Path) -> None:
         figure, axis = plt.subplots(figsize=(6.4, 5.6))
         axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
         axis.plot(table.confidence, table.accuracy, color=BLUE, linewidth=1)
-        axis.scatter(table.confidence, table.accuracy, s=40 + 600 * table.clips / table.clips.sum(), color=BLUE, alpha=0.6)
-        for row in table.itertuples():
-            axis.annotate(f"{row.clips}", (row.confidence, row.accuracy), (0, -22), textcoords="offset points", ha="center",
-                          fontsize=9, color=GREY)  # fmt: skip
-        axis.set(xlim=(0, 1.03), ylim=(-0.05, 1.08), xlabel="confidence (mean per bin; number of clips below)",
-                 ylabel="accuracy", title=f"Reliability · {title}")  # fmt: skip
+        axis.scatter(
+            table.confidence, table.accuracy, s=40 + 600 * table.clips / table.clips.sum(), color=BLUE, alpha=0.6
+        )
+        for confidence, accuracy, clips in table[["confidence", "accuracy", "clips"]].itertuples(index=False):
+            below = {"xytext": (0, -22), "textcoords": "offset points", "ha": "center", "fontsize": 9, "color": GREY}
+            axis.annotate(f"{clips}", (confidence, accuracy), **below)
+        axis.set(xlim=(0, 1.03), ylim=(-0.1, 1.08))
+        axis.set(xlabel="confidence (mean per bin; number of clips below)", ylabel="accuracy")
+        axis.set_title(f"Reliability · {title}")
         axis.legend(loc="upper left")
         figure.savefig(path)
         plt.close(figure)
@@ -91,13 +93,30 @@ def protocols(table: pd.DataFrame, corpus: str, path: Path) -> None:
         figure, axis = plt.subplots(figsize=(9, 4.8))
         place = np.arange(len(table))
         bounds = [table.accuracy - table.accuracy_low, table.accuracy_high - table.accuracy]
-        bars = axis.bar(place - 0.27, table.accuracy, 0.27, yerr=bounds, capsize=4, color=BLUE, label="model (95 % interval)")
+        bars = axis.bar(
+            place - 0.27, table.accuracy, 0.27, yerr=bounds, capsize=4, color=BLUE, label="model (95 % interval)"
+        )
         axis.bar(place, table.duration_only, 0.27, color=ORANGE, label="clip length alone")
         axis.bar(place + 0.27, table.shuffled_labels, 0.27, color=GREY, label="shuffled labels")
         axis.bar_label(bars, [f"{value:.1%}" for value in table.accuracy], padding=3, fontsize=10)
         axis.axhline(1 / len(EMOTIONS), color="black", linestyle=":", linewidth=1, label="chance")
         axis.set_xticks(place, table.protocol)
-        axis.set(ylim=(0, 1.1), xlabel="protocol", ylabel="accuracy on the test part", title=f"Protocols side by side · {corpus}")
+        axis.set(
+            ylim=(0, 1.1),
+            xlabel="protocol",
+            ylabel="accuracy on the test part",
+            title=f"Protocols side by side · {corpus}",
+        )
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4)
         figure.savefig(path)
         plt.close(figure)
+
+
+def corpus_title(corpus: str) -> str:
+    """Name of a corpus in a title; what was synthesised says so."""
+    return "TESS" if corpus == "tess" else f"{corpus} corpus"
+
+
+def _percent(share: float) -> str:
+    """Whole percents, but neither 0 % for a few nor 100 % for nearly all."""
+    return f"{share:.1%}" if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}"

@@ -83,7 +83,9 @@ def _test_clips(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndar
 def _fold(clips: pd.DataFrame, groups: pd.Series, folds: int, fold: int, seed: int, where: str) -> np.ndarray:
     """Mask of one of ``folds`` folds: groups stay together, speakers and emotions are spread evenly."""
     if groups.nunique() < folds:
-        raise UserError(f"{where}: expected at least {folds} different ones for {folds} folds, found {groups.nunique()}")
+        raise UserError(
+            f"{where}: expected at least {folds} different ones for {folds} folds, found {groups.nunique()}"
+        )
     strata = clips.speaker + "/" + clips.emotion
     if (most := strata.value_counts().max()) < folds:
         raise UserError(f"{where}: expected at least {folds} clips of a speaker's emotion, found {most} at the most")

@@ -82,7 +82,7 @@ def write_tables(protocol: str, test: pd.DataFrame, actual: np.ndarray, answers:
 
 def draw(protocol: str, corpus: str, figures: dict, actual: np.ndarray, answers: np.ndarray) -> None:
     """The pictures of ``plots/<protocol>/``."""
-    folder, title = PLOTS / protocol, f"{corpus} · {protocol}"
+    folder, title = PLOTS / protocol, f"{pictures.corpus_title(corpus)} · {protocol}"
     pictures.history(pd.read_csv(folder / "history.csv"), title, folder / "history.png")
     matrix = confusion_matrix(actual, answers.argmax(axis=1), labels=np.arange(len(EMOTIONS)))
     result = f"{title} · accuracy {figures['accuracy']:.1%}, {len(actual)} clips"

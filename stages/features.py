@@ -27,7 +27,11 @@ def main() -> None:
     # numpy's FFT and matrix products let go of the GIL: threads share the filter banks and start at once.
     workers = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")
     # One BLAS thread per worker: more of them fight over the cores.
-    with replacing(FEATURES) as folder, threadpool_limits(1), tqdm(total=len(table), desc="features", unit="clip") as bar:
+    with (
+        replacing(FEATURES) as folder,
+        threadpool_limits(1),
+        tqdm(total=len(table), desc="features", unit="clip") as bar,
+    ):
         for speaker, clips in table.groupby("speaker"):
             frames = []
             for result in workers(joblib.delayed(clip_frames)(clip, settings, constants) for clip in clips["clip"]):

@@ -42,7 +42,7 @@ def main() -> None:
     columns = ["protocol", "accuracy", "accuracy_low", "accuracy_high", "uar", "macro_f1", "n_test"]
     table = pd.DataFrame([{name: result[name] for name in columns} | result["control"] for result in results.values()])
     table.to_csv(PLOTS / "summary.csv", index=False)
-    pictures.protocols(table, summary["corpus"], PLOTS / "summary.png")
+    pictures.protocols(table, pictures.corpus_title(summary["corpus"]), PLOTS / "summary.png")
     print(table.to_string(index=False))
 
 

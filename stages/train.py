@@ -56,7 +56,9 @@ def main() -> None:
         shuffled = np.random.default_rng(settings.seed).permutation(labels)
         model.make_deterministic(settings.seed)
         control = model.build(mean, std, settings)
-        control_history = model.fit(control, (train[0], shuffled), val, replace(settings, epochs=settings.control_epochs))
+        control_history = model.fit(
+            control, (train[0], shuffled), val, replace(settings, epochs=settings.control_epochs)
+        )
         export(control, control_history, folder / "control.onnx")
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)

@@ -179,7 +179,9 @@ def test_a_wrong_checksum_names_the_file_and_leaves_nothing(
 def test_a_missing_clip_is_named(tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {path: content for path, content in tess.items() if "YAF_back_angry" not in path}
     monkeypatch.setenv("SER_DATA_DIR", str(lay_out(files, tmp_path / "data")))
-    with pytest.raises(UserError, match=r"expected 42 clips of TESS, found 41; the first one missing is YAF/anger/YAF_back"):
+    with pytest.raises(
+        UserError, match=r"expected 42 clips of TESS, found 41; the first one missing is YAF/anger/YAF_back"
+    ):
         obtain(tmp_path / "raw")
 
 
@@ -229,7 +231,9 @@ def test_without_network_and_copy_three_lines_say_what_to_do(tmp_path: Path) -> 
 
 
 @pytest.fixture
-def dataverse(tess: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNamespace]:
+def dataverse(
+    tess: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[types.SimpleNamespace]:
     """A Dataverse on the loopback with the two routes that are used; it can fail and counts what it served."""
     state = types.SimpleNamespace(served=[], fail_first=0, corrupt=None, tess=tess)
     names = [path.split("/")[1] for path in tess]
@@ -290,15 +294,15 @@ def test_a_second_download_fetches_nothing_and_a_broken_one_resumes(
     assert not dataverse.served
 
 
-def test_a_server_that_stumbles_is_asked_again(dataverse: types.SimpleNamespace, expected: dict, tmp_path: Path) -> None:
+def test_a_server_that_stumbles_is_asked_again(
+    dataverse: types.SimpleNamespace, expected: dict, tmp_path: Path
+) -> None:
     dataverse.fail_first = 2
     obtain(tmp_path / "raw")
     assert digests(tmp_path / "raw") == expected
 
 
-def test_kaggle_is_the_last_source(
-    tess: dict, expected: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kaggle_is_the_last_source(tess: dict, expected: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def download(handle: str) -> str:
@@ -331,7 +335,9 @@ def own(tmp_path: Path, *paths: str) -> Path:
 
 
 def test_a_folder_is_copied(tmp_path: Path) -> None:
-    source = own(tmp_path, "anna/Angry/hello there.wav", "anna/neutral/hello there.wav", "bob/ps/wow.flac", "bob/ps/.DS_Store")
+    source = own(
+        tmp_path, "anna/Angry/hello there.wav", "anna/neutral/hello there.wav", "bob/ps/wow.flac", "bob/ps/.DS_Store"
+    )
     clips = corpora.copy_folder(source, tmp_path / "raw")
     assert {(c.path, c.speaker, c.emotion, c.text) for c in clips} == {
         ("anna/anger/hello there.wav", "anna", "anger", "hello there"),

@@ -121,7 +121,9 @@ def test_what_is_no_model_is_refused(content: bytes | str | None, tmp_path: Path
     path = tmp_path / "model.onnx"
     if content == "description":  # a sound network that says nothing of itself
         node = onnx.helper.make_node("Identity", ["frames"], ["probabilities"])
-        values = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in ("frames", "probabilities")]
+        values = [
+            onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in ("frames", "probabilities")
+        ]
         onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", values[:1], values[1:])), path)
     elif content is not None:
         path.write_bytes(content)

@@ -94,7 +94,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text(encoding="utf-8").replace("lr: 0.002", "lr: 2e-3"), encoding="utf-8")
+    path.write_text(
+        (ROOT / "params.yaml").read_text(encoding="utf-8").replace("lr: 0.002", "lr: 2e-3"), encoding="utf-8"
+    )
     assert params.load("train", path).lr == 0.002
 
 

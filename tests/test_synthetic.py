@@ -29,9 +29,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file, under its path in the folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files
-    }
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def clips(folder: Path, speaker: str, emotion: str) -> list[np.ndarray]:
@@ -117,9 +115,7 @@ def test_words_out_of_range_are_refused(tmp_path: Path, words: int) -> None:
     assert not (tmp_path / "corpus").exists()
 
 
-def test_a_missing_synthesiser_is_named_with_its_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_synthesiser_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install espeakng-loader"):
         synthetic.synthesise(tmp_path, COUNT)
