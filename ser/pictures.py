@@ -77,7 +77,13 @@ def reliability(table: pd.DataFrame, title: str, path: Path) -> None:
             table.confidence, table.accuracy, s=40 + 600 * table.clips / table.clips.sum(), color=BLUE, alpha=0.6
         )
         for confidence, accuracy, clips in table[["confidence", "accuracy", "clips"]].itertuples(index=False):
-            below = {"xytext": (0, -22), "textcoords": "offset points", "ha": "center", "fontsize": 9, "color": GREY}
+            below: Any = {
+                "xytext": (0, -22),
+                "textcoords": "offset points",
+                "ha": "center",
+                "fontsize": 9,
+                "color": GREY,
+            }
             axis.annotate(f"{clips}", (confidence, accuracy), **below)
         axis.set(xlim=(0, 1.03), ylim=(-0.1, 1.08))
         axis.set(xlabel="confidence (mean per bin; number of clips below)", ylabel="accuracy")

@@ -23,8 +23,10 @@ from ser.files import replacing
 from ser.params import Corpus
 from tests.conftest import ROOT
 
-FOLDERS = {"OAF": "OAF_Fear OAF_Pleasant_surprise OAF_Sad OAF_angry OAF_disgust OAF_happy OAF_neutral".split(),
-           "YAF": "YAF_fear YAF_pleasant_surprised YAF_sad YAF_angry YAF_disgust YAF_happy YAF_neutral".split()}  # fmt: skip
+FOLDERS = {
+    "OAF": "OAF_Fear OAF_Pleasant_surprise OAF_Sad OAF_angry OAF_disgust OAF_happy OAF_neutral".split(),
+    "YAF": "YAF_fear YAF_pleasant_surprised YAF_sad YAF_angry YAF_disgust YAF_happy YAF_neutral".split(),
+}
 SUFFIXES = "fear ps sad angry disgust happy neutral".split()
 SEED_EMOTIONS = dict(zip(SUFFIXES, "Fear Surprise Sad Anger Disgust Happy Neutral".split(), strict=True))
 
