@@ -135,20 +135,21 @@ def _tess_borealis() -> Path:
     answer.raise_for_status()
     files = [entry["dataFile"] for entry in answer.json()["data"]["latestVersion"]["files"]]
     files = [file for file in files if file["filename"].lower().endswith((".wav", *ARCHIVES))]
+    names = {f"{file['id']}/{file['filename']}": file for file in files}
     store = pooch.create(
         path=pooch.os_cache("speech-emotion-tess"),
-        base_url=f"{TESS_PUBLISHER}/api/access/datafile/",
-        registry={str(file["id"]) + "/" + file["filename"]: f"md5:{file['md5']}" for file in files},
-        urls={
-            str(file["id"]) + "/" + file["filename"]: f"{TESS_PUBLISHER}/api/access/datafile/{file['id']}"
-            for file in files
-        },
+        base_url=TESS_PUBLISHER,
+        registry={name: f"md5:{file['md5']}" for name, file in names.items()},
+        urls={name: f"{TESS_PUBLISHER}/api/access/datafile/{file['id']}" for name, file in names.items()},
         retry_if_failed=3,
     )
     pooch.get_logger().setLevel("WARNING")
     # Most of the time goes into waiting for the next small file: a few at once are kind enough to the server.
-    with ThreadPoolExecutor(4) as pool:
-        list(tqdm(pool.map(store.fetch, store.registry), "TESS from Borealis", len(files), unit="file"))
+    pool = ThreadPoolExecutor(4)
+    try:
+        list(tqdm(pool.map(store.fetch, names), "TESS from Borealis", len(names), unit="file"))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C ends it now; what has come is kept and is not fetched again
     return Path(store.path)
 
 
