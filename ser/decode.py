@@ -35,7 +35,10 @@ FOREIGN = {
     (0, b"\xff\xf1"): "AAC",
     (0, b"\xff\xf9"): "AAC",
 }
-FOREIGN_ENDINGS = ".m4a .m4b .mp4 .m4v .mov .3gp .aac .wma .wmv .avi .mkv .webm .flv .amr .mpg .mpeg .ts".split()
+FOREIGN_ENDINGS = (
+    ".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".aac", ".wma", ".wmv", ".avi", ".mkv", ".webm", ".flv", ".amr",
+    ".mpg", ".mpeg", ".ts",
+)  # fmt: skip
 
 
 class Sound(Protocol):
@@ -161,7 +164,7 @@ class _Limited:
     def __init__(self, pipe: BinaryIO, name: str) -> None:
         self.pipe, self.name, self.left = pipe, name, MAX_PIPE_BYTES
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int = -1, /) -> bytes:
         block = self.pipe.read(count)
         self.left -= len(block)
         if self.left < 0:
@@ -190,7 +193,7 @@ def _descriptor(file: BinaryIO) -> int | None:
 
 def _refusal(name: str, head: bytes, error: Exception) -> str:
     kinds = [kind for (at, magic), kind in FOREIGN.items() if head[at:].startswith(magic)]
-    if not kinds and not name.lower().endswith(tuple(FOREIGN_ENDINGS)):
+    if not kinds and not name.lower().endswith(FOREIGN_ENDINGS):
         return f"expected audio that libsndfile reads, received: {_one_line(error)}"
     target = shlex.quote(str(Path(name).with_suffix(".wav")))
     kind = kinds[0] if kinds else Path(name).suffix

@@ -17,9 +17,10 @@ if TYPE_CHECKING:  # numpy is to be imported after main has set the number of it
     from ser.recogniser import Recogniser, Result
 
 # In a folder, what has one of these endings is a recording; those that cannot be decoded are reported, not passed over.
-ENDINGS = tuple(
-    ".wav .wave .flac .ogg .oga .opus .mp3 .mp2 .aif .aiff .aifc .au .snd .caf .w64 .rf64 .m4a .mp4 .aac .wma".split()
-)
+ENDINGS = (
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
+    ".w64", ".rf64", ".m4a", ".mp4", ".aac", ".wma",
+)  # fmt: skip
 
 
 def arguments() -> argparse.Namespace:

@@ -45,7 +45,8 @@ def text(name: str, result: Result, colour: bool) -> str:
     full = "█" if "utf" in (sys.stdout.encoding or "").lower() else "#"
     certainty = f" {result.probability:.0%}" if result.reason is None and result.emotion != "silence" else ""
     reason = f": {result.reason}" if result.reason else ""
-    lines = [
+    answer = _paint(result.emotion, result.emotion, colour)
+    lines = [f"{printable(name)} ({result.duration:.2f} s): {answer}{certainty}{reason}"]
         f"{printable(name)} ({result.duration:.2f} s): {_paint(result.emotion, result.emotion, colour)}{certainty}{reason}"
     ]
     if result.emotion != "silence":
