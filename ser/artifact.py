@@ -2,8 +2,8 @@
 
 Input ``frames`` (batch, time, columns) float32; output ``probabilities`` (batch, emotions). Normalisation is part of
 the network. The metadata (ONNX ``metadata_props``, strings) holds what a program needs to feed it:
-``description``, a JSON object with the fields of ``Description``, and ``filters``, the constants of the features as a
-base64-coded npz.
+``description``, a JSON object with the fields of ``Description``; ``filters``, the constants of the features, and
+``reference``, where the training clips lie, each as a base64-coded npz.
 """
 
 import base64
@@ -13,17 +13,20 @@ import subprocess
 import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import onnxruntime
 
 from ser import params
+from ser.confidence import Reference
 from ser.errors import UserError
 from ser.features import Filters
 
 if TYPE_CHECKING:  # a prediction never imports TensorFlow
     import keras
+
+Arrays = TypeVar("Arrays", Filters, Reference)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,9 @@ class Description:
         protocol: how the clips were split.
         revision: git revision of the code, with ``-dirty`` where the work tree differed.
         metrics: figures on the validation part.
+        temperature: what the logits were divided by to calibrate the probabilities; it is part of the network.
+        max_distance: a clip farther than this from the training clips is not answered.
+        min_probability: neither is one whose likeliest emotion has less than this.
     """
 
     labels: list[str]
@@ -47,6 +53,9 @@ class Description:
     protocol: str
     revision: str
     metrics: dict[str, float]
+    temperature: float
+    max_distance: float
+    min_probability: float
 
 
 class Artifact:
@@ -62,11 +71,14 @@ class Artifact:
     def __init__(self, path: Path | str) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # One clip is too little work to share out; several clips at once are spread over threads by the caller.
+        options.intra_op_num_threads = 1
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             metadata = self.session.get_modelmeta().custom_metadata_map
             self.description = Description(**json.loads(metadata["description"]))
-            self.filters = _unpack(metadata["filters"])
+            self.filters = _unpack(metadata["filters"], Filters)
+            self.reference = _unpack(metadata["reference"], Reference)
         # ONNX Runtime's errors share no base class but Exception; each of them means the same to a user.
         except Exception as error:
             reason = "no such file" if not Path(path).exists() else " ".join(str(error).split())[:200]
@@ -78,7 +90,9 @@ class Artifact:
         return self.session.run(None, {"frames": frames})[0]
 
 
-def save(model: "keras.Model", path: Path, description: Description, filters: Filters) -> None:
+def save(
+    model: "keras.Model", path: Path, description: Description, filters: Filters, reference: Reference
+) -> None:
     """Export a Keras model, name its input and output and put the description in."""
     import onnx
 
@@ -88,7 +102,8 @@ def save(model: "keras.Model", path: Path, description: Description, filters: Fi
         network = onnx.load(exported)
     _rename(network.graph, network.graph.input[0], "frames", ("batch", "time"))
     _rename(network.graph, network.graph.output[0], "probabilities", ("batch",))
-    entries = {"description": json.dumps(asdict(description)), "filters": _pack(filters)}
+    entries = {"filters": _pack(filters), "reference": _pack(reference)}
+    entries["description"] = json.dumps(asdict(description))
     onnx.helper.set_model_props(network, entries)
     onnx.checker.check_model(network)
     path.write_bytes(network.SerializeToString(deterministic=True))
@@ -113,12 +128,12 @@ def _rename(graph: Any, value: Any, name: str, dynamic: tuple[str, ...]) -> None
         dimension.dim_param = label
 
 
-def _pack(filters: Filters) -> str:
+def _pack(arrays: Filters | Reference) -> str:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **asdict(filters))
+    np.savez_compressed(buffer, **asdict(arrays))
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _unpack(text: str) -> Filters:
+def _unpack(text: str, kind: type[Arrays]) -> Arrays:
     with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as arrays:
-        return Filters(**{field.name: arrays[field.name] for field in fields(Filters)})
+        return kind(**{field.name: arrays[field.name] for field in fields(kind)})

@@ -20,7 +20,7 @@ def read(path: Path | str) -> tuple[np.ndarray, int]:
 
     Returns:
         Mono samples of shape (samples,), float32 in [-1, 1] for integer formats, and the sample rate in Hz.
-        Channels are averaged.
+        Channels are averaged, see ``to_mono``.
 
     Raises:
         UserError: the file cannot be decoded, is empty, or holds a value that is not finite.
@@ -36,10 +36,28 @@ def read(path: Path | str) -> tuple[np.ndarray, int]:
         raise UserError(f"{path}: expected audio that libsndfile reads, received: {error}") from error
     if len(samples) == 0:
         raise UserError(f"{path}: expected audio, received a file of 0 samples")
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+    mono = to_mono(samples)
     if not np.isfinite(mono).all():
         raise UserError(f"{path}: expected finite samples, received NaN or infinity")
     return mono, rate
+
+
+def to_mono(samples: np.ndarray) -> np.ndarray:
+    """Average the channels; where they cancel each other, take the loudest one.
+
+    Args:
+        samples: (samples, channels) float32
+
+    Returns:
+        (samples,) float32
+    """
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    mono = samples.mean(axis=1)
+    # A cable with one wire swapped gives two channels of opposite sign, whose average is silence.
+    energy = np.einsum("ij,ij->j", samples, samples)
+    loudest = int(energy.argmax())
+    return samples[:, loudest] if mono @ mono < 0.1 * energy[loudest] else mono
 
 
 def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:

@@ -83,6 +83,12 @@ def build(mean: np.ndarray, std: np.ndarray, params: Train) -> keras.Model:
     return keras.Model(frames, probabilities, name="speech_emotion")
 
 
+def calibrate(model: keras.Model, temperature: float) -> None:
+    """Divide the logits by a temperature, for good: softmax((W x + b) / T) is the same layer with W / T and b / T."""
+    output = model.get_layer("probabilities")
+    output.set_weights([weights / temperature for weights in output.get_weights()])
+
+
 def fit(
     model: keras.Model, train: tuple[np.ndarray, np.ndarray], val: tuple[np.ndarray, np.ndarray], params: Train
 ) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ser import EMOTIONS, artifact, errors, manifest, model, params, shards
+from ser import EMOTIONS, artifact, confidence, errors, manifest, model, params, shards
 from ser.features import filters
 from ser.files import replacing
 from stages.paths import FEATURES, MANIFEST, MODELS, PLOTS, SPLITS
@@ -36,21 +36,27 @@ def main() -> None:
     mean, std = every_frame.mean(axis=0, dtype=np.float64), every_frame.std(axis=0, dtype=np.float64)
     train, val = (model.pad(clips), labels), (model.pad(val_clips), val_labels)
 
+    reference = confidence.fit_reference(clips)
+
     def export(network: model.keras.Model, history: dict[str, list[float]], path: Path) -> None:
+        temperature = confidence.fit_temperature(network.predict(val[0], verbose=0), val_labels)
+        model.calibrate(network, temperature)
+        distance, probability = confidence.limits(reference, val_clips, network.predict(val[0], verbose=0))
         best = int(np.argmin(history["val_loss"]))
         metrics = {name: round(values[best], 6) for name, values in history.items()} | {"epoch": best + 1}
         description = artifact.Description(
             labels=list(EMOTIONS), features=asdict(feature_settings), sample_rate=feature_settings.sample_rate,
             corpus=table.corpus.iloc[0], protocol=protocol, revision=artifact.revision(), metrics=metrics,
+            temperature=temperature, max_distance=distance, min_probability=probability,
         )  # fmt: skip
-        artifact.save(network, path, description, filters(feature_settings))
+        artifact.save(network, path, description, filters(feature_settings), reference)
 
     with replacing(MODELS / protocol) as folder:
         model.make_deterministic(settings.seed)
         network = model.build(mean, std, settings)
         history = model.fit(network, train, val, settings)
-        network.save(folder / "model.keras")
         export(network, history, folder / "model.onnx")
+        network.save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         shuffled = np.random.default_rng(settings.seed).permutation(labels)

@@ -1,0 +1,204 @@
+"""Sound to be recognised: a file, a pipe or an array, read in blocks, and refused in one line.
+
+``ser.audio`` reads the clips of a corpus, which were checked before. Here nothing is taken for granted: neither the
+file's ending nor what its header says.
+"""
+
+import os
+import shlex
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+import soundfile
+
+from ser.errors import UserError
+
+RATES = (4_000, 768_000)  # Hz; below lies no speech, above nobody records
+MAX_CHANNELS = 64
+MAX_PIPE_BYTES = 2**32
+# What libsndfile does not decode, by the first bytes, so that the answer names it.
+FOREIGN = {
+    (4, b"ftyp"): "MP4 (m4a, mp4, mov, 3gp)",
+    (0, b"\x1aE\xdf\xa3"): "Matroska or WebM",
+    (0, b"0&\xb2u\x8ef\xcf\x11"): "Windows Media (wma, wmv, asf)",
+    (8, b"AVI "): "AVI video",
+    (0, b"FLV"): "Flash video",
+    (0, b"#!AMR"): "AMR",
+    (0, b"\x00\x00\x01\xba"): "MPEG video",
+    (0, b"\xff\xf1"): "AAC",
+    (0, b"\xff\xf9"): "AAC",
+}
+FOREIGN_ENDINGS = (
+    ".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".aac", ".wma", ".wmv", ".avi", ".mkv", ".webm", ".flv", ".amr",
+    ".mpg", ".mpeg", ".ts",
+)  # fmt: skip
+
+
+class Sound(Protocol):
+    """A source of samples."""
+
+    rate: int
+
+    def read(self, count: int) -> np.ndarray:
+        """Return the next samples, (at most count, channels) float32; none at the end."""
+        ...
+
+
+@contextmanager
+def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
+    """Open a path, ``-`` (standard input), a binary file object or an array.
+
+    Args:
+        source: path; file object, which has to be seekable; array of (samples,) or (samples, channels), float in
+            [-1, 1] or integer.
+        rate: Hz, of an array.
+
+    Raises:
+        UserError: the source cannot be read as sound.
+    """
+    if isinstance(source, str) and source == "-":
+        with _spooled(sys.stdin.buffer, "standard input") as file:
+            yield _File(file, "standard input")
+    elif isinstance(source, (str, os.PathLike)):
+        with _regular(Path(source)) as file:
+            yield _File(file, str(source))
+    elif hasattr(source, "read"):
+        yield _File(source, str(getattr(source, "name", "file")))  # type: ignore[arg-type]
+    else:
+        yield _Array(source, rate)
+
+
+class _File:
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.name = name
+        head = _head(file)
+        if not head:
+            raise UserError(f"{name}: expected audio, received an empty file")
+        try:
+            # By its descriptor, where it has one: libsndfile then reads without Python, and cannot see the ending.
+            self.file = soundfile.SoundFile(_descriptor(file) or file, closefd=False)
+        except (soundfile.LibsndfileError, OSError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{name}: {_refusal(name, head, error)}") from error
+        self.rate = self.file.samplerate
+        if not RATES[0] <= self.rate <= RATES[1]:
+            raise UserError(f"{name}: expected a sample rate from {RATES[0]} to {RATES[1]} Hz, received {self.rate}")
+        if self.file.channels > MAX_CHANNELS:
+            raise UserError(f"{name}: expected at most {MAX_CHANNELS} channels, received {self.file.channels}")
+
+    def read(self, count: int) -> np.ndarray:
+        try:
+            return self.file.read(count, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError, ValueError, RuntimeError) as error:
+            raise UserError(f"{self.name}: expected audio, received a damaged file: {_one_line(error)}") from error
+
+
+class _Array:
+    def __init__(self, source: object, rate: int | None) -> None:
+        try:
+            array = np.asarray(source)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"array: expected numbers, received {_one_line(error)}") from error
+        if rate is None or isinstance(rate, bool) or not RATES[0] <= rate <= RATES[1] or int(rate) != rate:
+            raise UserError(f"array: expected sample_rate from {RATES[0]} to {RATES[1]} Hz, received {rate!r}")
+        if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or array.size == 0:
+            raise UserError(
+                "array: expected (samples,) or (samples, channels) of float or integer, "
+                f"received shape {array.shape} of {array.dtype}"
+            )
+        array = array.reshape(len(array), -1)
+        # librosa and torchaudio put the channels first; no recording has more channels than samples.
+        self.samples = array.T if array.shape[0] < array.shape[1] else array
+        if self.samples.shape[1] > MAX_CHANNELS:
+            raise UserError(f"array: expected at most {MAX_CHANNELS} channels, received shape {array.shape}")
+        self.rate, self.place = int(rate), 0
+
+    def read(self, count: int) -> np.ndarray:
+        block = self.samples[self.place : self.place + count]
+        self.place += len(block)
+        if block.dtype.kind == "f":
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+                return block.astype(np.float32)
+        span = np.iinfo(block.dtype)
+        middle = (int(span.max) + int(span.min) + 1) // 2  # 0, and 128 for unsigned bytes
+        return ((block.astype(np.float64) - middle) / (int(span.max) - middle + 1)).astype(np.float32)
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file; a pipe that the shell made (``<(ffmpeg ...)``) is copied into one."""
+    try:
+        kind = os.stat(path).st_mode
+        # Any other pipe, and most devices, would wait or run for ever.
+        if not stat.S_ISREG(kind) and not str(path).startswith(("/dev/fd/", "/proc/self/fd/", "/dev/stdin")):
+            raise UserError(f"{path}: expected a file, received {'a folder' if stat.S_ISDIR(kind) else 'a device'}")
+        with open(path, "rb") as file:
+            if stat.S_ISREG(kind):
+                yield file
+            else:
+                with _spooled(file, str(path)) as copy:
+                    yield copy
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path}: expected a readable file, received: {reason}") from error
+
+
+@contextmanager
+def _spooled(pipe: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """Copy a pipe into a temporary file: decoders seek."""
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(_Limited(pipe, name), file)
+        file.seek(0)
+        yield file
+
+
+class _Limited:
+    """A pipe that ends with an error before it fills the disk."""
+
+    def __init__(self, pipe: BinaryIO, name: str) -> None:
+        self.pipe, self.name, self.left = pipe, name, MAX_PIPE_BYTES
+
+    def read(self, count: int = -1, /) -> bytes:
+        block = self.pipe.read(count)
+        self.left -= len(block)
+        if self.left < 0:
+            raise UserError(f"{self.name}: expected at most {MAX_PIPE_BYTES} bytes, received more")
+        return block
+
+
+def _head(file: BinaryIO) -> bytes:
+    try:
+        head = file.read(16)
+        file.seek(0)
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"expected a seekable binary file, received: {_one_line(error)}") from error
+    return head
+
+
+def _descriptor(file: BinaryIO) -> int | None:
+    """The file's descriptor, put back to its start; None for a file in memory."""
+    try:
+        descriptor = file.fileno()
+        os.lseek(descriptor, 0, os.SEEK_SET)  # Python's own seek may stay within its buffer
+    except (AttributeError, OSError, ValueError):
+        return None
+    return descriptor
+
+
+def _refusal(name: str, head: bytes, error: Exception) -> str:
+    kinds = [kind for (at, magic), kind in FOREIGN.items() if head[at:].startswith(magic)]
+    if not kinds and not name.lower().endswith(FOREIGN_ENDINGS):
+        return f"expected audio that libsndfile reads, received: {_one_line(error)}"
+    target = shlex.quote(str(Path(name).with_suffix(".wav")))
+    kind = kinds[0] if kinds else Path(name).suffix
+    return f"expected audio that libsndfile reads, received {kind}; convert it: ffmpeg -i {shlex.quote(name)} {target}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(getattr(error, "error_string", None) or error).split())[:200] or type(error).__name__

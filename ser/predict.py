@@ -1,0 +1,172 @@
+"""Recognise the emotion of recordings: ``python -m ser.predict clip.wav``. See docs/predict.md."""
+
+import argparse
+import glob
+import os
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ser import errors
+
+if TYPE_CHECKING:  # numpy is to be imported after main has set the number of its threads
+    from ser.recogniser import Recogniser, Result
+
+# In a folder, what has one of these endings is a recording; those that cannot be decoded are reported, not passed over.
+ENDINGS = (
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
+    ".w64", ".rf64", ".m4a", ".mp4", ".aac", ".wma",
+)  # fmt: skip
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m ser.predict", description="Recognise the emotion of recordings.")
+    parser.add_argument("clips", nargs="*", help="files, folders, patterns such as '*.wav', or - for standard input")
+    parser.add_argument("--mic", type=_seconds, metavar="SECONDS", help="record from the microphone first")
+    parser.add_argument(
+        "--model", type=Path, help="model file (default: release/model.onnx, else models/word/model.onnx)"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object per line")
+    form.add_argument("--csv", action="store_true", help="one row per recording")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the answer to a single recording")
+    given = parser.parse_args()
+    if not given.clips and given.mic is None:
+        parser.error("expected a recording, or --mic SECONDS")
+    return given
+
+
+def expand(clips: Iterable[str]) -> Iterator[str | errors.UserError]:
+    """Turn arguments into paths: folders into their recordings, patterns into what they match, sorted."""
+    for clip in clips:
+        if os.path.isdir(clip):
+            found: Iterator[str] = _recordings(clip)
+        elif glob.has_magic(clip) and not os.path.lexists(clip):
+            # A pattern that matches a folder means the recordings in it.
+            matches = sorted(glob.glob(clip, recursive=True))
+            found = (path for match in matches for path in (_recordings(match) if os.path.isdir(match) else [match]))
+        else:
+            yield clip
+            continue
+        first = next(found, None)
+        if first is None:
+            yield errors.UserError(f"{clip}: expected recordings, found none")
+            continue
+        yield first
+        yield from found
+
+
+def answers(
+    recogniser: "Recogniser", clips: Iterable[str | errors.UserError]
+) -> Iterator[tuple[str, "Result | errors.UserError"]]:
+    """Answer clips on all cores, in the order given, with a few of them under way at any time."""
+    workers = os.cpu_count() or 1
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[tuple[str, Future[Result | errors.UserError]]] = deque()
+    try:
+        for clip in clips:
+            waiting.append((str(clip), pool.submit(_answer, recogniser, clip)))
+            # Done or not, the oldest comes out first; nobody waits for a clip that was not read yet.
+            while waiting and (len(waiting) > 4 * workers or waiting[0][1].done()):
+                name, future = waiting.popleft()
+                yield name, future.result()
+        while waiting:
+            name, future = waiting.popleft()
+            yield name, future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def main() -> None:
+    """Print an answer per recording; failures go to standard error."""
+    given = arguments()
+    # Several clips are answered at once: linear algebra with threads of its own would fight them for the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from ser import report
+    from ser.recogniser import load
+
+    recogniser = load(given.model)
+    write = report.writer(given.json, given.csv, recogniser.labels)
+    failed = count = 0
+    last: Result | None = None
+    if given.mic is not None:
+        last, count = microphone(recogniser, given.mic), 1
+        write("microphone", last)
+    for name, answer in answers(recogniser, expand(given.clips)):
+        count += 1
+        if isinstance(answer, errors.UserError):
+            failed += 1
+            sys.stdout.flush()
+            print(report.printable(f"error: {answer}"), file=sys.stderr, flush=True)
+        else:
+            last = answer
+            write(name, answer)
+    if given.plot and count != 1:
+        raise errors.UserError(f"--plot: expected one recording, received {count}")
+    if given.plot and last:
+        report.plot(last, given.plot)
+    if failed:
+        sys.exit(1)
+
+
+def microphone(recogniser: "Recogniser", seconds: float) -> "Result":
+    """Record from the default microphone and answer."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # OSError: the PortAudio library is missing
+        raise errors.UserError(f"--mic: expected sounddevice (pip install sounddevice), received: {error}") from error
+    try:
+        rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
+        print(f"recording {seconds:g} s ...", file=sys.stderr, flush=True)
+        samples = sounddevice.rec(int(seconds * rate), samplerate=rate, channels=1, dtype="float32", blocking=True)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise errors.UserError(f"--mic: expected a microphone, received: {error}") from error
+    return recogniser.predict(samples, rate)
+
+
+def _answer(recogniser: "Recogniser", clip: str | errors.UserError) -> "Result | errors.UserError":
+    try:
+        return clip if isinstance(clip, errors.UserError) else recogniser.predict(clip)
+    except errors.UserError as error:
+        return error
+
+
+def _recordings(folder: str) -> Iterator[str]:
+    """Recordings below a folder, sorted, one folder's names in memory at a time."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (
+            os.path.join(root, name)
+            for name in sorted(names)
+            if name.lower().endswith(ENDINGS) and not name.startswith(".")
+        )
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"expected 0.1 to 3600 seconds, received {text}")
+    return value
+
+
+def run() -> None:
+    """Run ``main``; a reader that goes away and Ctrl-C end it at once, without a trace."""
+    try:
+        errors.run(main)
+    except BrokenPipeError:
+        os._exit(1)
+    except SystemExit as end:
+        if end.code == 130:  # a decoder may be in the middle of an hour: do not wait for its thread
+            with suppress(OSError):
+                sys.stdout.flush()
+            os._exit(130)
+        raise
+
+
+if __name__ == "__main__":
+    run()

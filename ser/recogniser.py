@@ -1,0 +1,204 @@
+"""From a recording to an emotion: ``ser.load().predict(path_or_array, sample_rate)``.
+
+Needs the model file alone. Nothing on this path imports TensorFlow, librosa, pandas, scipy or matplotlib.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from ser import audio, decode
+from ser.artifact import Artifact
+from ser.errors import UserError
+from ser.features import extract
+from ser.timeline import SILENCE_DB, SILENCE_DBFS, Segment, Timeline, Verdict, level
+
+RELEASED = Path(__file__).resolve().parent.parent / "release" / "model.onnx"
+TRAINED = Path("models/word/model.onnx")
+
+# Seconds. What is longer gets a timeline; the longest clip of TESS has 2.98.
+WHOLE = 3.0
+BLOCK = 10.0
+FRAME = 0.032  # for levels
+# Clips of TESS stay far below both: 0.015 and 0.0001.
+DC_OFFSET = 0.05  # mean, in standard deviations, from which it is taken away
+CLIPPED = 0.01  # share of samples at the peak
+LOUDEST = 10.0  # full scale is 1; float files of another scale are brought back, before their squares overflow
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer to one recording.
+
+    Attributes:
+        emotion: one of ``EMOTIONS``; ``unsure`` where the recording is unlike the training clips or no emotion
+            prevails; ``silence``.
+        probability: of the emotion; of the likeliest one where unsure; 0 for silence.
+        probabilities: of every emotion, in the order of ``EMOTIONS``; of no meaning where unsure, 0 for silence.
+        reason: why unsure; None otherwise.
+        duration: seconds.
+        timeline: the parts of a recording longer than 3 s; empty for a short one.
+    """
+
+    emotion: str
+    probability: float
+    probabilities: dict[str, float]
+    reason: str | None
+    duration: float
+    timeline: tuple[Segment, ...] = ()
+
+
+class Recogniser:
+    """A model, ready to answer. One instance may serve many threads at once.
+
+    Args:
+        path: model file; default: the released one, else the one trained here under protocol ``word``.
+
+    Example:
+        >>> from ser import load
+        >>> load().predict("clip.wav").emotion  # doctest: +SKIP
+        'happiness'
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        self.path = Path(path) if path is not None else default_model()
+        self.model = Artifact(self.path)
+        self.labels = self.model.description.labels
+        self.rate = self.model.features.sample_rate
+
+    def predict(self, source: object, sample_rate: int | None = None) -> Result:
+        """Recognise the emotion of a recording.
+
+        Args:
+            source: path; seekable binary file object; or array of (samples,) or (samples, channels), float in
+                [-1, 1] or integer.
+            sample_rate: Hz, of an array.
+
+        Raises:
+            UserError: the source cannot be read, is empty, or holds a value that is not finite.
+        """
+        name = str(source) if isinstance(source, (str, PathLike)) else "recording"
+        with decode.opened(source, sample_rate) as sound:
+            head = _read(sound, int(WHOLE * sound.rate) + 1, name)
+            if len(head) == 0:
+                raise UserError(f"{name}: expected audio, received 0 samples")
+            if len(head) > WHOLE * sound.rate:
+                return self._long(head, sound, name)
+            seconds = len(head) / sound.rate
+            samples = audio.resample(head, sound.rate, self.rate)
+        if len(samples) < self.model.features.n_fft:
+            shortest = self.model.features.n_fft / self.rate
+            raise UserError(f"{name}: expected at least {shortest:.3f} s (one frame), received {seconds:.3f} s")
+        return self._result(self._second_look(samples), seconds)
+
+    def frames(self, samples: np.ndarray) -> np.ndarray:
+        """Features of (samples,) at ``rate`` Hz, as in training: (frames, columns) float32."""
+        return extract(samples, self.model.features, self.model.filters)
+
+    def judge(self, samples: np.ndarray) -> Verdict:
+        """Answer for one stretch of (samples,) at ``rate`` Hz."""
+        nothing = np.zeros(len(self.labels))
+        if level(samples, int(FRAME * self.rate)) < SILENCE_DBFS:
+            return Verdict("silence", nothing)
+        if len(samples) < self.model.features.n_fft:
+            return Verdict("unsure", nothing, "shorter than one frame")
+        samples = _centred(samples)
+        frames = self.frames(samples)
+        probabilities = self.model.probabilities(frames[np.newaxis])[0].astype(np.float64)
+        distance, limit = self.model.reference.distance(frames), self.model.description.max_distance
+        if not (np.isfinite(probabilities).all() and distance <= limit):
+            finite = np.nan_to_num(probabilities)
+            return Verdict("unsure", finite, f"unlike the training clips (distance {distance:.1f}, limit {limit:.1f})")
+        peak = np.abs(samples).max()
+        if (share := float((np.abs(samples) > 0.999 * peak).mean())) > CLIPPED:
+            return Verdict("unsure", probabilities, f"clipped ({share:.0%} of the samples at the peak)")
+        return self.decide(probabilities)
+
+    def decide(self, probabilities: np.ndarray) -> Verdict:
+        """Name the likeliest of (emotions,), unless none is likely enough."""
+        best, least = float(probabilities.max()), self.model.description.min_probability
+        if best < least:
+            return Verdict("unsure", probabilities, f"no emotion prevails (likeliest {best:.2f}, limit {least:.2f})")
+        return Verdict(self.labels[int(probabilities.argmax())], probabilities)
+
+    def _second_look(self, samples: np.ndarray) -> Verdict:
+        """Judge a short clip; if it is refused, once more without the silence at its ends, of which TESS has little."""
+        verdict = self.judge(samples)
+        if verdict.reason is None:
+            return verdict
+        trimmed = _trimmed(samples, int(FRAME * self.rate))
+        if len(trimmed) == len(samples):
+            return verdict
+        second = self.judge(trimmed)
+        return second if second.reason is None else verdict
+
+    def _long(self, head: np.ndarray, sound: decode.Sound, name: str) -> Result:
+        timeline = Timeline(self.judge, self.rate)
+        timeline.listen(self._resampled(head, sound, name))
+        verdicts = timeline.verdicts(self.decide, len(self.labels))
+        heard = [verdict for verdict in verdicts if verdict.label != "silence"]
+        answered = [verdict for verdict in heard if verdict.label != "unsure"]
+        if not heard:
+            overall = Verdict("silence", np.zeros(len(self.labels)))
+        elif 2 * len(answered) < len(heard):
+            mean = np.mean([verdict.probabilities for verdict in heard], axis=0)
+            overall = Verdict("unsure", mean, f"{1 - len(answered) / len(heard):.0%} of the sound is unsure")
+        else:
+            overall = self.decide(np.mean([verdict.probabilities for verdict in answered], axis=0))
+        return self._result(overall, timeline.seconds, timeline.segments(verdicts))
+
+    def _resampled(self, head: np.ndarray, sound: decode.Sound, name: str) -> Iterator[np.ndarray]:
+        """The whole recording in blocks of (samples,) at ``rate`` Hz."""
+        stream = soxr.ResampleStream(sound.rate, self.rate, 1, dtype="float32", quality="HQ")
+        block = head
+        while len(block):
+            following = _read(sound, int(BLOCK * sound.rate), name)
+            yield stream.resample_chunk(block, last=len(following) == 0) if sound.rate != self.rate else block
+            block = following
+
+    def _result(self, verdict: Verdict, seconds: float, timeline: tuple[Segment, ...] = ()) -> Result:
+        values = [round(float(value), 6) for value in verdict.probabilities]
+        probabilities = dict(zip(self.labels, values, strict=True))
+        return Result(verdict.label, max(values), probabilities, verdict.reason, round(seconds, 3), timeline)
+
+
+def default_model() -> Path:
+    """The model file that is taken where none is named."""
+    for path in (RELEASED, TRAINED):
+        if path.exists():
+            return path
+    raise UserError(f"expected a model file at {RELEASED.parent.name}/{RELEASED.name} or {TRAINED}, found none: "
+                    "run `dvc repro`, or name one with --model")  # fmt: skip
+
+
+def load(path: Path | str | None = None) -> Recogniser:
+    """Open a model file; the default is the released model."""
+    return Recogniser(path)
+
+
+def _read(sound: decode.Sound, count: int, name: str) -> np.ndarray:
+    """The next mono samples, (at most count,) float32, checked."""
+    samples = sound.read(count)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mono = audio.to_mono(samples)
+    if not np.isfinite(mono).all():
+        raise UserError(f"{name}: expected finite samples, received NaN or infinity")
+    peak = np.abs(mono).max(initial=0.0)
+    return np.ascontiguousarray(mono / peak if peak > LOUDEST else mono)
+
+
+def _centred(samples: np.ndarray) -> np.ndarray:
+    """Take away a constant offset that is too large to be a microphone's."""
+    mean = samples.mean(dtype=np.float64)
+    return samples - np.float32(mean) if abs(mean) > DC_OFFSET * samples.std(dtype=np.float64) else samples
+
+
+def _trimmed(samples: np.ndarray, frame: int) -> np.ndarray:
+    """Cut off what is 40 dB below the loudest frame at both ends."""
+    levels = np.array([level(samples[i : i + frame], frame) for i in range(0, len(samples), frame)])
+    loud = np.flatnonzero(levels > levels.max() + SILENCE_DB)
+    return samples[loud[0] * frame : (loud[-1] + 1) * frame]
