@@ -39,7 +39,8 @@ def split(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
     test = _test_clips(manifest, protocol, params)
     parts = np.where(test, "test", "train")
     side = manifest[~test]
-    val = _fold(side, _words(side), params.val_folds, 0, params.seed, f"protocol {protocol}, validation words")
+    where = f"protocol {protocol}, split.val_folds"
+    val = _fold(side, _words(side), params.val_folds, 0, params.seed, where)
     parts[np.flatnonzero(~test)[val]] = "val"
     if empty := [part for part in PARTS if part not in parts]:
         raise UserError(f"protocol {protocol}: expected clips in every part, found none in {empty[0]}")
@@ -67,7 +68,7 @@ def check(manifest: pd.DataFrame, parts: np.ndarray, protocol: str) -> None:
 
 
 def _test_clips(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
-    where = f"protocol {protocol}"
+    where = f"protocol {protocol}, split.folds"
     if protocol == "random":
         return _fold(manifest, manifest.recording, params.folds, params.fold, params.seed, where)
     if protocol == "word":
@@ -76,16 +77,14 @@ def _test_clips(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndar
         raise UserError(f"protocols: expected one of {', '.join(protocols(manifest))}; received {protocol!r}")
     test = "speaker_" + manifest.speaker.str.lower() == protocol
     if test.all():
-        raise UserError(f"{where}: expected a corpus of at least two speakers, found only {manifest.speaker.iloc[0]}")
+        raise UserError(f"protocol {protocol}: expected a corpus of at least two speakers, found only {manifest.speaker.iloc[0]}")
     return test.to_numpy()
 
 
 def _fold(clips: pd.DataFrame, groups: pd.Series, folds: int, fold: int, seed: int, where: str) -> np.ndarray:
     """Mask of one of ``folds`` folds: groups stay together, speakers and emotions are spread evenly."""
     if groups.nunique() < folds:
-        raise UserError(
-            f"{where}: expected at least {folds} different ones for {folds} folds, found {groups.nunique()}"
-        )
+        raise UserError(f"{where}: expected {folds} different values of {groups.name}, found {groups.nunique()}")
     strata = clips.speaker + "/" + clips.emotion
     if (most := strata.value_counts().max()) < folds:
         raise UserError(f"{where}: expected at least {folds} clips of a speaker's emotion, found {most} at the most")
