@@ -31,7 +31,9 @@ def writer(as_json: bool, as_csv: bool, labels: list[str]) -> Callable[[str, Res
 
         def row(name: str, result: Result) -> None:
             values = result.probabilities.values()
-            table.writerow([name, result.emotion, result.probability, *values, result.duration, result.reason])
+            table.writerow(
+                [printable(name), result.emotion, result.probability, *values, result.duration, result.reason]
+            )
             sys.stdout.flush()
 
         return row

@@ -155,7 +155,7 @@ def _broken(folder: Path, clean: np.ndarray, rate: int) -> dict[str, str]:
         "truncated.ogg": (ogg[: len(ogg) * 9 // 10], SAFE),
         "damaged.mp3": (mp3[:2000] + bytes(500) + mp3[2500:], SAFE),
         "damaged.flac": (compressed[:3000] + b"\xff" * 200 + compressed[3200:], SAFE),
-        "damaged.ogg": (ogg[:5000] + b"\xff" * 200 + ogg[5200:], SAFE),
+        "damaged.ogg": (ogg[:-1500] + b"\xff" * 200 + ogg[-1300:], SAFE),
     }
     for name, (content, _) in files.items():
         (folder / name).write_bytes(content)
