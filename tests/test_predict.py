@@ -12,9 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import listener
 import numpy as np
-import odd_files
 import pytest
 import soundfile
 
@@ -23,9 +21,10 @@ from ser import EMOTIONS, artifact, confidence, decode, params, predict, recogni
 from ser.errors import UserError
 from ser.timeline import Segment
 from stages import features as features_stage
+from tests import listener, odd_files
+from tests.conftest import ROOT
 
 pytest.importorskip("espeakng_loader")
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
