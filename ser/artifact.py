@@ -90,9 +90,7 @@ class Artifact:
         return self.session.run(None, {"frames": frames})[0]
 
 
-def save(
-    model: "keras.Model", path: Path, description: Description, filters: Filters, reference: Reference
-) -> None:
+def save(model: "keras.Model", path: Path, description: Description, filters: Filters, reference: Reference) -> None:
     """Export a Keras model, name its input and output and put the description in."""
     import onnx
 
@@ -102,6 +100,13 @@ def save(
         network = onnx.load(exported)
     _rename(network.graph, network.graph.input[0], "frames", ("batch", "time"))
     _rename(network.graph, network.graph.output[0], "probabilities", ("batch",))
+    write(network, path, description, filters, reference)
+
+
+def write(network: Any, path: Path, description: Description, filters: Filters, reference: Reference) -> None:
+    """Write any ONNX network from ``frames`` to ``probabilities`` as a model file."""
+    import onnx
+
     entries = {"filters": _pack(filters), "reference": _pack(reference)}
     entries["description"] = json.dumps(asdict(description))
     onnx.helper.set_model_props(network, entries)

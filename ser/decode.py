@@ -67,7 +67,7 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
         with _spooled(sys.stdin.buffer, "standard input") as file:
             yield _File(file, "standard input")
     elif isinstance(source, (str, os.PathLike)):
-        with _regular(Path(source)) as file:
+        with _regular(str(source)) as file:
             yield _File(file, str(source))
     elif hasattr(source, "read"):
         yield _File(source, str(getattr(source, "name", "file")))  # type: ignore[arg-type]
@@ -105,7 +105,8 @@ class _Array:
             array = np.asarray(source)
         except (ValueError, TypeError) as error:
             raise UserError(f"array: expected numbers, received {_one_line(error)}") from error
-        if rate is None or isinstance(rate, bool) or not RATES[0] <= rate <= RATES[1] or int(rate) != rate:
+        number = isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool)
+        if rate is None or not number or not RATES[0] <= rate <= RATES[1] or int(rate) != rate:
             raise UserError(f"array: expected sample_rate from {RATES[0]} to {RATES[1]} Hz, received {rate!r}")
         if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or array.size == 0:
             raise UserError(
@@ -131,18 +132,18 @@ class _Array:
 
 
 @contextmanager
-def _regular(path: Path) -> Iterator[BinaryIO]:
+def _regular(path: str) -> Iterator[BinaryIO]:
     """Open a regular file; a pipe that the shell made (``<(ffmpeg ...)``) is copied into one."""
     try:
         kind = os.stat(path).st_mode
         # Any other pipe, and most devices, would wait or run for ever.
-        if not stat.S_ISREG(kind) and not str(path).startswith(("/dev/fd/", "/proc/self/fd/", "/dev/stdin")):
+        if not stat.S_ISREG(kind) and not path.startswith(("/dev/fd/", "/proc/self/fd/", "/dev/stdin")):
             raise UserError(f"{path}: expected a file, received {'a folder' if stat.S_ISDIR(kind) else 'a device'}")
         with open(path, "rb") as file:
             if stat.S_ISREG(kind):
                 yield file
             else:
-                with _spooled(file, str(path)) as copy:
+                with _spooled(file, path) as copy:
                     yield copy
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
         reason = getattr(error, "strerror", None) or str(error)
@@ -195,7 +196,8 @@ def _refusal(name: str, head: bytes, error: Exception) -> str:
     kinds = [kind for (at, magic), kind in FOREIGN.items() if head[at:].startswith(magic)]
     if not kinds and not name.lower().endswith(FOREIGN_ENDINGS):
         return f"expected audio that libsndfile reads, received: {_one_line(error)}"
-    target = shlex.quote(str(Path(name).with_suffix(".wav")))
+    path = Path(name)
+    target = shlex.quote(str(path.with_suffix(".converted.wav" if path.suffix.lower() == ".wav" else ".wav")))
     kind = kinds[0] if kinds else Path(name).suffix
     return f"expected audio that libsndfile reads, received {kind}; convert it: ffmpeg -i {shlex.quote(name)} {target}"
 

@@ -154,8 +154,17 @@ def _seconds(text: str) -> float:
     return value
 
 
+def quiet_decoders() -> None:
+    """Let Python alone write to standard error: libmpg123 tells it all that it finds in a damaged MP3."""
+    descriptor = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    sys.stderr = open(descriptor, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)  # noqa: SIM115
+
+
 def run() -> None:
     """Run ``main``; a reader that goes away and Ctrl-C end it at once, without a trace."""
+    quiet_decoders()
     try:
         errors.run(main)
     except BrokenPipeError:

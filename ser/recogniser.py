@@ -89,7 +89,8 @@ class Recogniser:
             if len(head) > WHOLE * sound.rate:
                 return self._long(head, sound, name)
             seconds = len(head) / sound.rate
-            samples = audio.resample(head, sound.rate, self.rate)
+            # Before resampling, which would make a click of where an offset sets in.
+            samples = audio.resample(_centred(head), sound.rate, self.rate)
         if len(samples) < self.model.features.n_fft:
             shortest = self.model.features.n_fft / self.rate
             raise UserError(f"{name}: expected at least {shortest:.3f} s (one frame), received {seconds:.3f} s")
@@ -154,9 +155,10 @@ class Recogniser:
     def _resampled(self, head: np.ndarray, sound: decode.Sound, name: str) -> Iterator[np.ndarray]:
         """The whole recording in blocks of (samples,) at ``rate`` Hz."""
         stream = soxr.ResampleStream(sound.rate, self.rate, 1, dtype="float32", quality="HQ")
-        block = head
+        offset = head - _centred(head)
+        block = head - offset
         while len(block):
-            following = _read(sound, int(BLOCK * sound.rate), name)
+            following = _read(sound, int(BLOCK * sound.rate), name) - offset[0]
             yield stream.resample_chunk(block, last=len(following) == 0) if sound.rate != self.rate else block
             block = following
 

@@ -23,7 +23,6 @@ COLOURS = {
 def writer(as_json: bool, as_csv: bool, labels: list[str]) -> Callable[[str, Result], None]:
     """Return the function that prints an answer, ``(name, result)``, and prints at once what comes before the first."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if as_json:
         return lambda name, result: print(json.dumps({"file": name} | asdict(result)), flush=True)
     if as_csv:
@@ -32,7 +31,9 @@ def writer(as_json: bool, as_csv: bool, labels: list[str]) -> Callable[[str, Res
 
         def row(name: str, result: Result) -> None:
             values = result.probabilities.values()
-            table.writerow([name, result.emotion, result.probability, *values, result.duration, result.reason])
+            table.writerow(
+                [printable(name), result.emotion, result.probability, *values, result.duration, result.reason]
+            )
             sys.stdout.flush()
 
         return row
@@ -47,8 +48,6 @@ def text(name: str, result: Result, colour: bool) -> str:
     reason = f": {result.reason}" if result.reason else ""
     answer = _paint(result.emotion, result.emotion, colour)
     lines = [f"{printable(name)} ({result.duration:.2f} s): {answer}{certainty}{reason}"]
-        f"{printable(name)} ({result.duration:.2f} s): {_paint(result.emotion, result.emotion, colour)}{certainty}{reason}"
-    ]
     if result.emotion != "silence":
         for emotion, probability in result.probabilities.items():
             bar = _paint(full * round(WIDTH * probability), emotion, colour)

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from ser import EMOTIONS, artifact, model, params
+from ser import EMOTIONS, artifact, confidence, model, params
 from ser.errors import UserError
 from ser.features import column_names, filters
 from tests.conftest import ROOT
@@ -19,6 +19,7 @@ COLUMNS = len(column_names(FEATURES))
 RNG = np.random.default_rng(0)
 CLIPS = [RNG.normal(-30, 20, (length, COLUMNS)).astype(np.float32) for length in (12, 20, 7, 31, 16, 9, 25, 18)]
 LABELS = np.arange(8) % 7
+REFERENCE = confidence.fit_reference(CLIPS)
 MEAN, STD = np.concatenate(CLIPS).mean(axis=0), np.concatenate(CLIPS).std(axis=0)
 SHAPES = [
     {},
@@ -39,6 +40,7 @@ def describe() -> artifact.Description:
     return artifact.Description(
         labels=list(EMOTIONS), features=asdict(FEATURES), sample_rate=FEATURES.sample_rate, corpus="synthetic",
         protocol="word", revision=artifact.revision(), metrics={"val_loss": 1.0},
+        temperature=1.5, max_distance=2.0, min_probability=0.5,
     )  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def test_padding_is_invisible(shape: dict) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_exported_file_equals_keras(shape: dict, tmp_path: Path) -> None:
     network, _ = trained(replace(SETTINGS, **shape))
-    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES))
+    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES), REFERENCE)
     exported = artifact.Artifact(tmp_path / "model.onnx")
     np.testing.assert_allclose(
         exported.probabilities(model.pad(CLIPS)), network.predict(model.pad(CLIPS), verbose=0), atol=1e-6
@@ -66,15 +68,26 @@ def test_the_exported_file_equals_keras(shape: dict, tmp_path: Path) -> None:
 
 def test_the_file_describes_itself(tmp_path: Path) -> None:
     network, _ = trained(SETTINGS)
-    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES))
+    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES), REFERENCE)
     loaded = artifact.Artifact(tmp_path / "model.onnx")
     assert loaded.description == describe()
     assert loaded.features == FEATURES
     for name, expected in asdict(filters(FEATURES)).items():
         np.testing.assert_array_equal(getattr(loaded.filters, name), expected)
+    for name, expected in asdict(REFERENCE).items():
+        np.testing.assert_array_equal(getattr(loaded.reference, name), expected)
+    assert loaded.reference.distance(CLIPS[0]) == REFERENCE.distance(CLIPS[0])
     graph = onnx.load(tmp_path / "model.onnx").graph
     assert [value.name for value in (*graph.input, *graph.output)] == ["frames", "probabilities"]
     assert [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == ["batch", "time", COLUMNS]
+
+
+def test_a_temperature_divides_the_logits() -> None:
+    network, _ = trained(SETTINGS)
+    before = network.predict(model.pad(CLIPS), verbose=0)
+    model.calibrate(network, 2.0)
+    expected = np.exp(confidence.log_softmax(np.log(before) / 2))
+    np.testing.assert_allclose(network.predict(model.pad(CLIPS), verbose=0), expected, atol=1e-6)
 
 
 def test_normalisation_is_inside_and_is_not_trained() -> None:
@@ -133,6 +146,6 @@ def test_what_is_no_model_is_refused(content: bytes | str | None, tmp_path: Path
 
 def test_metadata_is_plain_json(tmp_path: Path) -> None:
     network, _ = trained(SETTINGS)
-    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES))
+    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES), REFERENCE)
     entries = {entry.key: entry.value for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
     assert json.loads(entries["description"])["labels"] == list(EMOTIONS)

@@ -1,0 +1,453 @@
+"""Prediction: the answer, the outputs, long recordings, odd files, and what is not imported for it."""
+
+import ast
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import ser
+from ser import EMOTIONS, artifact, confidence, decode, params, predict, recogniser, report
+from ser.errors import UserError
+from ser.timeline import Segment
+from stages import features as features_stage
+from tests import listener, odd_files
+from tests.conftest import ROOT
+
+pytest.importorskip("espeakng_loader")
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``model.onnx`` and ``clips/``."""
+    place = tmp_path_factory.mktemp("listener")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        listener.make(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def model(folder: Path) -> ser.Recogniser:
+    return ser.load(folder / "model.onnx")
+
+
+@pytest.fixture(scope="session")
+def clip(folder: Path, model: ser.Recogniser) -> Path:
+    """The clip that is recognised best."""
+
+    def certainty(path: Path) -> float:
+        result = model.predict(path)
+        return result.probability if result.emotion == path.parent.name else 0.0
+
+    return max(sorted((folder / "clips").rglob("*.wav")), key=certainty)
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> tuple[Path, dict[str, str]]:
+    """A folder of odd files, and what each has to end in."""
+    place = tmp_path_factory.mktemp("odd")
+    return place, odd_files.make(place, *soundfile.read(clip))
+
+
+def command(folder: Path, *given: str, **options) -> subprocess.CompletedProcess:
+    """Run the command line."""
+    line = [sys.executable, "-m", "ser.predict", "--model", str(folder / "model.onnx"), *given]
+    return subprocess.run(line, capture_output=True, cwd=ROOT, timeout=60, **options)
+
+
+# --- The answer ----------------------------------------------------------------------------------------------------
+
+
+def test_the_result_is_typed_and_adds_up(model: ser.Recogniser, clip: Path) -> None:
+    result = model.predict(clip)
+    assert result.emotion == clip.parent.name
+    assert tuple(result.probabilities) == EMOTIONS
+    assert sum(result.probabilities.values()) == pytest.approx(1, abs=1e-4)
+    assert result.probability == max(result.probabilities.values()) == result.probabilities[result.emotion]
+    assert result.reason is None and result.timeline == ()
+    assert result.duration == round(soundfile.info(clip).duration, 3)
+    with pytest.raises(AttributeError):
+        result.emotion = "joy"  # type: ignore[misc]
+
+
+def test_training_file_and_array_give_the_same_frames(
+    model: ser.Recogniser, clip: Path, settings: params.Features, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    extract = recogniser.extract
+    monkeypatch.setattr(recogniser, "extract", lambda *given: seen.append(extract(*given)) or seen[-1])
+    samples, rate = soundfile.read(clip, dtype="float32")
+    for given in [(clip,), (samples, rate), (samples.astype(np.float64), rate), (io.BytesIO(clip.read_bytes()),)]:
+        model.predict(*given)
+    monkeypatch.setattr(features_stage, "RAW", clip.parent)
+    trained = features_stage.clip_frames(clip.name, settings, ser.features.filters(settings))  # type: ignore[attr-defined]
+    assert len(seen) == 4
+    for frames in seen:
+        np.testing.assert_array_equal(frames, trained)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: (x * 32767).astype(np.int16),
+        lambda x: (x * 2147483000).astype(np.int32),
+        lambda x: np.round(x * 32767).astype(np.int16)[:, None],
+        lambda x: np.stack([x, x]),  # channels first
+        lambda x: np.stack([x, -x], axis=1),
+        lambda x: x.tolist(),
+        lambda x: x[::-1][::-1],  # negative strides
+    ],
+)
+def test_arrays_of_every_kind_are_understood(model: ser.Recogniser, clip: Path, change) -> None:
+    samples, rate = soundfile.read(clip)
+    assert model.predict(change(samples), rate).emotion == clip.parent.name
+
+
+@pytest.mark.parametrize(
+    "array, rate, message",
+    [
+        (np.zeros(100), None, "sample_rate"),
+        (np.zeros(16_000), 0, "sample_rate"),
+        (np.zeros(16_000), -16_000, "sample_rate"),
+        (np.zeros(16_000), "16000", "sample_rate"),
+        (np.zeros(16_000), float("nan"), "sample_rate"),
+        (np.zeros(0), 16_000, "shape"),
+        (np.zeros((2, 2, 2)), 16_000, "shape"),
+        (np.float32(1), 16_000, "shape"),
+        (np.zeros(16_000, complex), 16_000, "complex"),
+        (np.zeros(16_000, bool), 16_000, "bool"),
+        (np.array(["a"]), 16_000, "array"),
+        ([[1], [1, 2]], 16_000, "array"),
+        (None, 16_000, "array"),
+        (np.full(16_000, np.nan), 16_000, "finite"),
+        (np.full(16_000, 1e300), 16_000, "finite"),
+        (np.ones(10), 16_000, "one frame"),
+    ],
+)
+def test_arrays_that_are_no_sound_are_refused(model: ser.Recogniser, array, rate, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        model.predict(array, rate)
+
+
+def test_threads_get_the_answers_that_one_gets(model: ser.Recogniser, folder: Path) -> None:
+    paths = sorted((folder / "clips").rglob("*.wav"))[:40]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(model.predict, paths)) == [model.predict(path) for path in paths]
+
+
+def test_the_level_does_not_matter(model: ser.Recogniser, clip: Path) -> None:
+    samples, rate = soundfile.read(clip)
+    loud, quiet = model.predict(samples, rate), model.predict(samples / 50, rate)
+    assert loud.emotion == quiet.emotion
+    assert loud.probability == pytest.approx(quiet.probability, abs=1e-3)
+
+
+# --- Odd files -----------------------------------------------------------------------------------------------------
+
+
+def test_every_odd_file_ends_well(model: ser.Recogniser, clip: Path, odd: tuple[Path, dict[str, str]]) -> None:
+    place, expected = odd
+    right = clip.parent.name
+    allowed = {
+        odd_files.SAME: {right},
+        odd_files.SAFE: {right, "unsure", "silence", "error"},
+        odd_files.NOTHING: {"unsure", "silence"},
+        odd_files.ERROR: {"error"},
+    }
+    assert len(expected) >= 40
+    wrong = {}
+    for name, kind in expected.items():
+        try:
+            answer = model.predict(place / name).emotion
+        except UserError as error:
+            answer = "error"
+            assert "\n" not in str(error).replace(name, ""), error
+        if answer not in allowed[kind]:
+            wrong[name] = answer
+    assert not wrong
+
+
+def test_the_command_line_survives_all_of_them(folder: Path, odd: tuple[Path, dict[str, str]]) -> None:
+    place, expected = odd
+    names = [f"./{name}" for name in expected]
+    code = "import sys, os; root = os.getcwd(); sys.path.insert(0, root); os.chdir(sys.argv.pop(1)); "
+    code += "from ser import predict; predict.run()"
+    line = [sys.executable, "-c", code, str(place), "--json", "--model", str(folder / "model.onnx"), *names]
+    run = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    answers = [json.loads(row)["file"] for row in run.stdout.splitlines()]
+    failures = run.stderr.splitlines()
+    assert run.returncode == 1
+    assert answers == [name for name in names if name in answers], "not in the order given"
+    assert len(answers) + len(failures) == len(names)
+    assert all(row.startswith("error: ") for row in failures), run.stderr
+
+
+def test_video_is_told_how_to_convert(model: ser.Recogniser, odd: tuple[Path, dict[str, str]]) -> None:
+    for name in ("song.m4a", "film called.wav", "film.webm"):
+        with pytest.raises(UserError, match="ffmpeg -i"):
+            model.predict(odd[0] / name)
+
+
+# --- Long recordings -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def long(clip: Path) -> tuple[np.ndarray, int]:
+    """Speech for about 6 s, silence for 2 s, noise for 4 s."""
+    samples, rate = soundfile.read(clip, dtype="float32")
+    noise = np.random.default_rng(0).standard_normal(4 * rate).astype(np.float32) / 10
+    return np.concatenate([np.tile(samples, 4), np.zeros(2 * rate, np.float32), noise]), rate
+
+
+def test_a_long_recording_gets_a_timeline(model: ser.Recogniser, clip: Path, long: tuple[np.ndarray, int]) -> None:
+    result = model.predict(*long)
+    assert result.duration == pytest.approx(len(long[0]) / long[1], abs=0.01)
+    assert result.timeline[0].start == 0 and result.timeline[-1].end == result.duration
+    for one, following in zip(result.timeline, result.timeline[1:], strict=False):
+        assert one.end == following.start and one.emotion != following.emotion
+    time = {
+        label: sum(s.end - s.start for s in result.timeline if s.emotion == label) for label in (*EMOTIONS, "silence")
+    }
+    assert max(EMOTIONS, key=lambda emotion: time[emotion]) == clip.parent.name
+    assert time["silence"] == pytest.approx(2, abs=0.75)
+    assert result.timeline[-1].emotion == "unsure"
+
+
+def test_silence_is_said(model: ser.Recogniser) -> None:
+    for seconds in (1, 10):
+        result = model.predict(np.zeros(seconds * 16_000), 16_000)
+        assert result.emotion == "silence" and result.probability == 0
+
+
+def test_a_file_and_an_array_give_the_same_timeline(
+    model: ser.Recogniser, long: tuple[np.ndarray, int], tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "long.wav", *long, subtype="FLOAT")
+    assert model.predict(tmp_path / "long.wav") == model.predict(*long)
+
+
+@pytest.mark.parametrize("seconds", [2.9, 3.0, 3.0001, 3.2, 4.99, 5.01])
+def test_no_sample_is_lost_at_the_limits(model: ser.Recogniser, seconds: float) -> None:
+    noise = np.random.default_rng(0).standard_normal(int(seconds * 16_000)) / 10
+    result = model.predict(noise, 16_000)
+    assert result.duration == pytest.approx(seconds, abs=0.001)
+    assert bool(result.timeline) == (seconds > 3)
+
+
+def test_a_long_recording_needs_constant_memory(model: ser.Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute and ten of them: the largest array that is judged is the same, and nothing else is kept."""
+    sizes = []
+    judge = model.judge
+    monkeypatch.setattr(model, "judge", lambda samples: sizes.append(len(samples)) or judge(samples))
+    noise = np.random.default_rng(0).standard_normal(60 * 8000).astype(np.float32)
+    model.predict(noise, 8000)
+    assert max(sizes) <= 2.5 * model.rate
+
+
+# --- Confidence ----------------------------------------------------------------------------------------------------
+
+
+def test_the_temperature_that_was_put_in_is_found() -> None:
+    random = np.random.default_rng(0)
+    logits = 3 * random.standard_normal((4000, 7))
+    labels = np.array([random.choice(7, p=row) for row in np.exp(confidence.log_softmax(logits))])
+    for temperature in (0.5, 1, 3):
+        too_sure = np.exp(confidence.log_softmax(logits * temperature))
+        assert confidence.fit_temperature(too_sure, labels) == pytest.approx(temperature, rel=0.1)
+
+
+def test_a_perfect_validation_part_gives_no_certainty() -> None:
+    labels = np.arange(70) % 7
+    temperature = confidence.fit_temperature(np.eye(7)[labels] * 0.93 + 0.01, labels)
+    assert 0.25 <= temperature <= 1.5
+    assert 0.25 <= confidence.fit_temperature(np.eye(7)[labels], labels) <= 10
+
+
+def test_the_distance_is_one_for_what_it_was_fitted_on() -> None:
+    random = np.random.default_rng(0)
+    clips = [random.standard_normal((50, 1)) @ np.ones((1, 6)) + random.standard_normal((50, 6)) for _ in range(200)]
+    reference = confidence.fit_reference(clips)
+    distances = [reference.distance(clip) for clip in clips]
+    assert np.sqrt(np.mean(np.square(distances))) == pytest.approx(1, abs=0.05)
+    assert reference.distance(clips[0] + 10) > 5 * max(distances)
+
+
+def test_limits_accept_what_they_say(model: ser.Recogniser) -> None:
+    random = np.random.default_rng(0)
+    clips = [random.standard_normal((30, 6)) for _ in range(400)]
+    reference = confidence.fit_reference(clips[:200])
+    probabilities = random.dirichlet(np.ones(7), 200)
+    distance, probability = confidence.limits(reference, clips[200:], probabilities)
+    accepted = np.array([reference.distance(clip) <= distance for clip in clips[200:]])
+    assert 0.98 <= (accepted & (probabilities.max(axis=1) >= probability)).mean() <= 1
+
+
+# --- The model file ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a model"])
+def test_what_is_no_model_is_named(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match="model.onnx"):
+        ser.load(path)
+
+
+def test_the_released_model_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(recogniser, "RELEASED", tmp_path / "release" / "model.onnx")
+    with pytest.raises(UserError, match=r"dvc repro.*--model"):
+        recogniser.default_model()
+    for path in (recogniser.TRAINED, recogniser.RELEASED):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        assert recogniser.default_model() == path
+
+
+def test_the_docs_run_in_plain_onnx_runtime(folder: Path, clip: Path, model: ser.Recogniser, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "predict.md").read_text(encoding="utf-8")
+    code = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "InferenceSession" in block)
+    assert len(code.splitlines()) == 1 + 10, "ten lines, and what they import"
+    code = code.replace("release/model.onnx", str(folder / "model.onnx")).replace("clip.wav", str(clip))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert run.returncode == 0, run.stderr
+    answer, expected = ast.literal_eval(run.stdout), model.predict(clip)
+    assert max(answer, key=answer.get) == expected.emotion
+    for emotion, probability in expected.probabilities.items():
+        assert answer[emotion] == pytest.approx(probability, abs=1e-4)
+
+
+# --- The command line ----------------------------------------------------------------------------------------------
+
+
+def test_text_json_and_csv_say_the_same(folder: Path, clip: Path) -> None:
+    people = command(folder, str(clip)).stdout.decode()
+    program = json.loads(command(folder, "--json", str(clip)).stdout)
+    table = list(csv.DictReader(io.StringIO(command(folder, "--csv", str(clip)).stdout.decode())))
+    assert people.splitlines()[0].startswith(f"{clip} (") and clip.parent.name in people.splitlines()[0]
+    assert [line.split()[0] for line in people.splitlines()[1:]] == list(EMOTIONS)
+    assert "\x1b" not in people
+    assert program["file"] == table[0]["file"] == str(clip)
+    assert program["emotion"] == table[0]["emotion"] == clip.parent.name
+    assert program["probabilities"] == {emotion: float(table[0][emotion]) for emotion in EMOTIONS}
+
+
+def test_folders_patterns_and_pipes(folder: Path, clip: Path) -> None:
+    speakers = folder / "clips"
+    everything = [json.loads(row)["file"] for row in command(folder, "--json", str(speakers)).stdout.splitlines()]
+    assert everything == sorted(map(str, speakers.rglob("*.wav")))
+    pattern = command(folder, "--json", str(speakers / "*" / "anger" / "*.wav"))
+    assert len(pattern.stdout.splitlines()) == 2 * listener.WORDS
+    pipe = command(folder, "--json", "-", input=clip.read_bytes())
+    assert json.loads(pipe.stdout)["emotion"] == clip.parent.name
+
+
+@pytest.mark.parametrize("given", ["nothing*.wav", "missing.wav", "{empty}", "-"])
+def test_what_finds_nothing_is_an_error(folder: Path, given: str, tmp_path: Path) -> None:
+    run = command(folder, given.format(empty=tmp_path), stdin=subprocess.DEVNULL)
+    assert run.returncode == 1 and not run.stdout
+    assert len(run.stderr.splitlines()) == 1 and run.stderr.startswith(b"error: ")
+
+
+def test_good_answers_come_in_spite_of_bad_files(folder: Path, clip: Path) -> None:
+    run = command(folder, "--json", str(clip), "missing.wav", str(clip))
+    assert run.returncode == 1
+    assert len(run.stdout.splitlines()) == 2 and b"missing.wav" in run.stderr
+
+
+def test_a_reader_that_leaves_is_no_error_message(folder: Path) -> None:
+    line = f"{sys.executable} -m ser.predict --model {folder}/model.onnx {folder}/clips | head -n 1"
+    run = subprocess.run(line, shell=True, capture_output=True, cwd=ROOT, timeout=60)
+    assert len(run.stdout.splitlines()) == 1 and not run.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_ends_at_once(folder: Path, clip: Path) -> None:
+    line = [sys.executable, "-m", "ser.predict", "--json", "--model", str(folder / "model.onnx"), *[str(clip)] * 2000]
+    run = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert run.stdout is not None
+    run.stdout.readline()
+    run.send_signal(2)
+    start = time.perf_counter()
+    _, errors = run.communicate(timeout=20)
+    assert time.perf_counter() - start < 5
+    assert run.returncode == 130 and errors.strip() == b"interrupted"
+
+
+def test_the_bars_are_coloured_on_request_only(model: ser.Recogniser, clip: Path) -> None:
+    result = model.predict(clip)
+    plain, coloured = report.text("a\nb.wav", result, False), report.text("a\nb.wav", result, True)
+    assert plain == re.sub(r"\x1b\[[0-9;]*m", "", coloured) != coloured
+    assert plain.startswith("a\\nb.wav (")
+
+
+def test_plots(model: ser.Recogniser, clip: Path, long: tuple[np.ndarray, int], tmp_path: Path) -> None:
+    for result in (model.predict(clip), model.predict(*long)):
+        report.plot(result, tmp_path / "picture.png")
+        assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError):
+        report.plot(result, tmp_path / "no" / "picture.png")
+
+
+def test_the_clock() -> None:
+    assert [report.clock(seconds) for seconds in (0, 62.5, 3723.25)] == ["0:00.00", "1:02.50", "1:02:03.25"]
+
+
+def test_a_missing_microphone_is_one_line(model: ser.Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(UserError, match="pip install sounddevice"):
+        predict.microphone(model, 1)
+
+
+def test_the_microphone_is_asked_for_its_rate(
+    model: ser.Recogniser, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, rate = soundfile.read(clip, dtype="float32")
+
+    class Device:
+        PortAudioError = OSError
+
+        @staticmethod
+        def query_devices(kind: str) -> dict:
+            return {"default_samplerate": float(rate)}
+
+        @staticmethod
+        def rec(count: int, **options) -> np.ndarray:
+            assert count == 2 * rate and options["blocking"]
+            return samples[:, None]
+
+    monkeypatch.setitem(sys.modules, "sounddevice", Device)
+    assert predict.microphone(model, 2).emotion == clip.parent.name
+
+
+# --- What it costs -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_heavy_is_imported(folder: Path, clip: Path) -> None:
+    code = (
+        "import sys, ser; light = set(sys.modules); "
+        f"ser.load({str(folder / 'model.onnx')!r}).predict({str(clip)!r}); import ser.predict, ser.report; "
+        "heavy = 'tensorflow keras librosa pandas scipy sklearn matplotlib numba joblib onnx'.split(); "
+        "print(sorted(set(heavy) & set(sys.modules)), {'numpy', 'onnxruntime'} & light)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert run.stdout.strip() == "[] set()", run.stdout + run.stderr
+
+
+def test_helpers_are_what_the_library_exports() -> None:
+    assert ser.Segment is Segment and ser.load is recogniser.load
+    assert artifact.Artifact and decode.opened
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = ser.nothing  # type: ignore[attr-defined]
