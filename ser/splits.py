@@ -77,7 +77,8 @@ def _test_clips(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndar
         raise UserError(f"protocols: expected one of {', '.join(protocols(manifest))}; received {protocol!r}")
     test = "speaker_" + manifest.speaker.str.lower() == protocol
     if test.all():
-        raise UserError(f"protocol {protocol}: expected a corpus of at least two speakers, found only {manifest.speaker.iloc[0]}")
+        only = manifest.speaker.iloc[0]
+        raise UserError(f"protocol {protocol}: expected a corpus of at least two speakers, found only {only}")
     return test.to_numpy()
 
 
