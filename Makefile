@@ -1,5 +1,6 @@
 # make demo    the whole pipeline on a small synthetic corpus, in .demo/
 # make test    the tests
+# make promote release the trained model (FORCE=1: in spite of objections)
 # make check   style and types
 # make lock    renew constraints.txt after a change of requirements.txt
 # Another interpreter: make test PYTHON=python3.13
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check lock
+.PHONY: setup demo test promote check lock
 
 setup: $(READY)
 
@@ -25,6 +26,9 @@ demo: $(READY)
 
 test: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+promote: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.promote $(if $(FORCE),--force)
 
 check: $(READY)
 	$(BIN)/ruff check .
