@@ -1,5 +1,6 @@
 # make demo    the whole pipeline on a small synthetic corpus, in .demo/
 # make test    the tests
+# make report  the results as one page, report.html
 # make promote release the trained model (FORCE=1: in spite of objections)
 # make check   style and types
 # make lock    renew constraints.txt after a change of requirements.txt
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test promote check lock
+.PHONY: setup demo test report promote check lock
 
 setup: $(READY)
 
@@ -26,6 +27,9 @@ demo: $(READY)
 
 test: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+report: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.report
 
 promote: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.promote $(if $(FORCE),--force)

@@ -12,7 +12,11 @@ from tests.conftest import ROOT
 from tests.test_pipeline import Project
 from tools import promote
 
-SMALL = {"synthetic_words": 10, "protocols": ["word", "speaker_oaf"], "train": {"units": 8, "epochs": 2, "control_epochs": 1}}
+SMALL = {
+    "synthetic_words": 10,
+    "protocols": ["word", "speaker_oaf"],
+    "train": {"units": 8, "epochs": 2, "control_epochs": 1},
+}
 
 
 @pytest.fixture(scope="module")
