@@ -1,5 +1,7 @@
 # make demo    the whole pipeline on a small synthetic corpus, in .demo/
 # make test    the tests
+# make report  the results as one page, report.html
+# make promote release the trained model (FORCE=1: in spite of objections)
 # make check   style and types
 # make lock    renew constraints.txt after a change of requirements.txt
 # Another interpreter: make test PYTHON=python3.13
@@ -9,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check lock
+.PHONY: setup demo test report promote check lock
 
 setup: $(READY)
 
@@ -25,6 +27,12 @@ demo: $(READY)
 
 test: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+report: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.report
+
+promote: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.promote $(if $(FORCE),--force)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -39,7 +39,7 @@ class Description:
         sample_rate: Hz, as in ``features``.
         corpus: what it was trained on.
         protocol: how the clips were split.
-        revision: git revision of the code, with ``-dirty`` where the work tree differed.
+        revision: git revision of the code, with ``-dirty`` where code or params differed.
         metrics: figures on the validation part.
         temperature: what the logits were divided by to calibrate the probabilities; it is part of the network.
         max_distance: a clip farther than this from the training clips is not answered.
@@ -115,12 +115,20 @@ def write(network: Any, path: Path, description: Description, filters: Filters, 
 
 
 def revision() -> str:
-    """Git revision of the work tree, ``-dirty`` where it has changes; ``unknown`` outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """Git revision of the code, ``-dirty`` where code or params differ from it; ``unknown`` outside a repository.
+
+    Results are left out: a run rewrites metrics and plots, and would call itself dirty from its second model on.
+    """
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        commit = _git("rev-parse", "--short=12", "HEAD").strip()
+        changes = _git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "ser", "stages")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return f"{commit}-dirty" if changes else commit
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def _rename(graph: Any, value: Any, name: str, dynamic: tuple[str, ...]) -> None:
