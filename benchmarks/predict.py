@@ -1,0 +1,65 @@
+"""What a prediction costs, beside what a user of Keras would do instead.
+
+    python -m benchmarks.predict [FOLDER]
+
+Cold: whole processes that answer one clip, in turns; the median of five. The Keras script loads model.keras and calls
+predict on the same features. Folder: all clips of FOLDER (default: data/raw), decoding and features included.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from stages.paths import MODELS, RAW
+
+ROUNDS = 5
+KERAS = """
+import sys, keras, librosa
+from ser import EMOTIONS, features, params
+settings = params.load("features")
+samples, _ = librosa.load(sys.argv[2], sr=settings.sample_rate)
+answer = keras.models.load_model(sys.argv[1]).predict(features.extract(samples, settings)[None], verbose=0)[0]
+print(EMOTIONS[answer.argmax()], answer.max())
+"""
+
+
+def measure(command: list[str]) -> tuple[float, float]:
+    """Seconds and peak memory in MB of a whole process."""
+    begin = time.perf_counter()
+    with tempfile.TemporaryFile() as notes:
+        process = os.posix_spawn(
+            command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, notes.fileno(), fd) for fd in (1, 2)]
+        )
+        _, status, usage = os.wait4(process, 0)
+        if status:
+            notes.seek(0)
+            sys.exit(f"error: {command} failed:\n{notes.read().decode()}")
+    return time.perf_counter() - begin, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Print a table."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RAW
+    clips = sorted(folder.rglob("*.wav"))
+    model, clip = MODELS / "word" / "model.onnx", str(clips[0])
+    ours = [sys.executable, "-m", "ser.predict", "--model", str(model), "--json"]
+    keras = [sys.executable, "-c", KERAS, str(model.with_suffix(".keras")), clip]
+    results: dict[str, list[tuple[float, float]]] = {"python -m ser.predict": [], "Keras": []}
+    for _ in range(ROUNDS):  # in turns, so that both meet the same load
+        results["python -m ser.predict"].append(measure([*ours, clip]))
+        results["Keras"].append(measure(keras))
+    print(f"{'one clip, cold':<24}{'seconds':>9}{'memory MB':>11}")
+    median = {name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in results.items()}
+    for name, (seconds, memory) in median.items():
+        print(f"{name:<24}{seconds:9.2f}{memory:11.0f}")
+    ratio = [theirs / own for theirs, own in zip(median["Keras"], median["python -m ser.predict"], strict=True)]
+    print(f"{'ratio':<24}{ratio[0]:9.1f}{ratio[1]:11.1f}\n")
+    seconds, memory = measure([*ours, str(folder)])
+    print(f"folder of {len(clips)} clips: {seconds:.1f} s, {len(clips) / seconds:.0f} clips/s, {memory:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
