@@ -1,6 +1,7 @@
 # make demo    the whole pipeline on a small synthetic corpus, in .demo/
 # make test    the tests
 # make report  the results as one page, report.html
+# make pull-request BASE=main  what the commits since BASE do to the results, on a synthetic corpus
 # make promote release the trained model (FORCE=1: in spite of objections)
 # make check   style and types
 # make lock    renew constraints.txt after a change of requirements.txt
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test report promote check lock
+.PHONY: setup demo test report promote pull-request check lock
 
 setup: $(READY)
 
@@ -30,6 +31,9 @@ test: $(READY)
 
 report: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.report
+
+pull-request: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/pull_request.sh "$(BASE)"
 
 promote: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.promote $(if $(FORCE),--force)

@@ -1,16 +1,20 @@
-"""What is made of a finished run: a release and its tag."""
+"""What is made of a finished run: a release and its tag, a report."""
 
 import hashlib
+import html
 import json
+import re
 import subprocess
+from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from ser import EMOTIONS
 from ser.artifact import Artifact
 from tests.conftest import ROOT
 from tests.test_pipeline import Project
-from tools import promote
+from tools import promote, report
 
 SMALL = {
     "synthetic_words": 10,
@@ -140,3 +144,107 @@ def test_figures_of_another_model_are_never_released(finished: Project) -> None:
 def test_the_next_version(tags: list[str], expected: str) -> None:
     assert promote.next_version(tags) == expected
     assert ROOT.joinpath("dvc.yaml").read_text(encoding="utf-8").count(f"\n  {promote.NAME}:\n") == 1
+
+
+# --- Report ----------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Elements of a page, and the text that it shows."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(content)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def sources(self, tag: str) -> list[str]:
+        return [attributes["src"] or "" for name, attributes in self.elements if name == tag and "src" in attributes]
+
+
+def page(project: Project) -> Page:
+    result = project.run("python", "-m", "tools.report")
+    assert result.returncode == 0, result.stderr
+    return Page((project.folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_report_is_one_file_that_loads_nothing(finished: Project) -> None:
+    shown = page(finished)
+    assert not {"script", "link", "iframe", "object", "embed"} & {tag for tag, _ in shown.elements}
+    for tag, attributes in shown.elements:
+        for name in ("src", "srcset", "poster", "data", "action", "background"):
+            assert (attributes.get(name) or "data:").startswith("data:"), (tag, name)
+        assert (attributes.get("href") or "#").startswith("#"), tag
+    content = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert "@import" not in content and not re.search(r"url\(", content)
+    assert "report.html" not in finished.run("git", "status", "--porcelain").stdout
+
+
+def test_the_report_holds_all_figures_and_pictures(finished: Project) -> None:
+    shown = page(finished)
+    for name in SMALL["protocols"]:
+        figures = finished.json(f"{name}.json")
+        for value in [figures[key] for key in ("accuracy", "uar", "macro_f1")] + list(figures["control"].values()):
+            assert f"{100 * value:.1f} %" in shown.text, (name, value)
+        assert f"{100 * figures['accuracy_low']:.1f}–{100 * figures['accuracy_high']:.1f}" in shown.text
+        assert f"{figures['log_loss']:.3f}" in shown.text and f"{figures['ece']:.3f}" in shown.text
+        for recall in figures["recall"].values():
+            assert f"{100 * recall:.1f} %" in shown.text
+    assert len(shown.sources("img")) == len(list((finished.folder / "plots").rglob("*.png")))
+    assert (finished.folder / "params.yaml").read_text(encoding="utf-8") in shown.text
+    assert "Synthesised speech." in shown.text and "140 clips" in shown.text
+    assert revision(finished, "HEAD") in shown.text
+
+
+def test_misheard_clips_can_be_heard_and_are_not_missed(finished: Project) -> None:
+    players = page(finished).sources("audio")
+    misheard = pd.read_csv(finished.folder / "plots/word/misheard.csv")
+    assert len(players) >= min(report.PLAYERS, misheard.groupby(["actual", "heard"]).ngroups) > 0
+    assert all(player.startswith("data:audio/flac;base64,ZkxhQ") for player in players)  # "fLaC"
+    data, aside = finished.folder / "data", finished.folder / "aside"
+    data.rename(aside)
+    try:
+        shown = page(finished)
+        assert not shown.sources("audio")
+        assert "The audio is not at hand" in shown.text and "The manifest is not at hand" in shown.text
+    finally:
+        aside.rename(data)
+
+
+def test_the_report_compares_with_the_last_other_figures(finished: Project) -> None:
+    path = finished.folder / "metrics/word.json"
+    content, params = path.read_text(encoding="utf-8"), (finished.folder / "params.yaml").read_text(encoding="utf-8")
+    figures = json.loads(content)
+    title = "Tested & <b>found</b> better"
+    try:
+        path.write_text(json.dumps(figures | {"uar": 0.75, "log_loss": 9.0}), encoding="utf-8")
+        finished.set(train={"dropout": 0.125})
+        finished.run("git", "commit", "--quiet", "--all", "--message", title)
+        text = page(finished).text
+        assert f"{0.75 - figures['uar']:+.4f} better" in text
+        assert f"{9 - figures['log_loss']:+.4f} worse" in text
+        assert "Parameters changed since the run: train.dropout." in text
+        assert "train.dropout0.30.125" in text.replace("\n", "")
+        assert html.escape(title) in (finished.folder / "report.html").read_text(encoding="utf-8")
+    finally:
+        path.write_text(content, encoding="utf-8")
+        (finished.folder / "params.yaml").write_text(params, encoding="utf-8")
+        finished.run("git", "commit", "--quiet", "--all", "--message", "Back")
+
+
+def test_no_results_are_one_line(finished: Project) -> None:
+    path = finished.folder / "metrics/word.json"
+    content = path.read_text(encoding="utf-8")
+    path.unlink()
+    try:
+        result = finished.run("python", "-m", "tools.report")
+        assert result.returncode == 1
+        assert result.stderr.strip() == ("error: metrics/word.json: expected the results of a run; run `dvc repro`")
+    finally:
+        path.write_text(content, encoding="utf-8")

@@ -1,0 +1,36 @@
+#!/bin/sh
+# What a change does to the results: the synthetic pipeline on both sides, in a clone of its own (.pull-request/).
+# Leaves .pull-request/comment.md and .pull-request/report.html. Needs no network. Called by `make pull-request`.
+#     sh tools/pull_request.sh BASE     BASE: the commit that HEAD is compared with
+set -eu
+
+base=$(git rev-parse --verify "$1^{commit}")
+head=$(git rev-parse HEAD)
+
+rm -rf .pull-request
+git clone --quiet --shared . .pull-request
+cd .pull-request
+
+# Run the pipeline on what is checked out and commit what it made.
+run() {
+    sed 's/^corpus: [a-z]*/corpus: synthetic/' params.yaml > params.new && mv params.new params.yaml &&
+        dvc repro && git add --all && commit "$1, on synthesised speech"
+}
+
+commit() {
+    git -c user.name=CI -c user.email=ci@example.org commit --quiet --allow-empty --message "$1"
+}
+
+git checkout --quiet --detach "$base"
+if ! run "Base"; then
+    # The comment says so: a change that mends the pipeline has no base to be compared with.
+    git reset --quiet --hard "$base"
+    commit "Base, not run"
+fi
+# The change goes on top of the base's run: their figures are neighbours in history, and unchanged stages are cached.
+git restore --source "$head" --staged --worktree .
+run "Change"
+
+python -m tools.report
+python -m tools.comment "$base" "$head" > comment.md
+echo "written: .pull-request/comment.md .pull-request/report.html"
