@@ -79,7 +79,7 @@ def curves(protocol: str) -> str:
     return chart(
         f"Loss, {protocol}: training (1st line), validation (2nd)",
         f'x-axis "epoch" [{", ".join(map(str, table.epoch))}]',
-        f'y-axis "cross-entropy (nats)" 0 --> {table[["loss", "val_loss"]].max(axis=None):.3f}',
+        f'y-axis "cross-entropy (nats)" 0 --> {table[["loss", "val_loss"]].to_numpy().max():.3f}',
         f"line {numbers(table.loss)}",
         f"line {numbers(table.val_loss)}",
     )
