@@ -21,7 +21,7 @@ import soundfile
 from ser.errors import UserError
 
 RATES = (4_000, 768_000)  # Hz; below lies no speech, above nobody records
-MAX_CHANNELS = 64
+MAX_CHANNELS = 32  # three seconds of that many at the highest rate still fit into 300 MB
 MAX_PIPE_BYTES = 2**32
 # What libsndfile does not decode, by the first bytes, so that the answer names it.
 FOREIGN = {
@@ -67,7 +67,7 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
         with _spooled(sys.stdin.buffer, "standard input") as file:
             yield _File(file, "standard input")
     elif isinstance(source, (str, os.PathLike)):
-        with _regular(str(source)) as file:
+        with _regular(str(source) or "''") as file:
             yield _File(file, str(source))
     elif hasattr(source, "read"):
         yield _File(source, str(getattr(source, "name", "file")))  # type: ignore[arg-type]
@@ -78,7 +78,7 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
 class _File:
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.name = name
-        head = _head(file)
+        head = _head(file, name)
         if not head:
             raise UserError(f"{name}: expected audio, received an empty file")
         try:
@@ -173,12 +173,12 @@ class _Limited:
         return block
 
 
-def _head(file: BinaryIO) -> bytes:
+def _head(file: BinaryIO, name: str) -> bytes:
     try:
         head = file.read(16)
         file.seek(0)
     except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"expected a seekable binary file, received: {_one_line(error)}") from error
+        raise UserError(f"{name}: expected a seekable binary file, received: {_one_line(error)}") from error
     return head
 
 

@@ -22,7 +22,7 @@ TRAINED = Path("models/word/model.onnx")
 
 # Seconds. What is longer gets a timeline; the longest clip of TESS has 2.98.
 WHOLE = 3.0
-BLOCK = 10.0
+BLOCK = 3.0
 FRAME = 0.032  # for levels
 # Clips of TESS stay far below both: 0.015 and 0.0001.
 DC_OFFSET = 0.05  # mean, in standard deviations, from which it is taken away
