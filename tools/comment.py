@@ -1,10 +1,10 @@
-"""Print a pull request's comment in Markdown, out of the two newest commits: a run of the base, then one of the change.
+"""Print a pull request's comment in Markdown. Called by tools/pull_request.sh, which sets the tags that it reads.
 
+``base`` and ``change`` are the two commits as they are, ``base-run`` and ``change-run`` what was run on each here.
 GitHub shows no picture in a comment that is not hosted somewhere, so the plots are drawn from their numbers: Mermaid
 charts and tables, which GitHub renders itself. The pictures are in the report.
 """
 
-import argparse
 import json
 import subprocess
 from pathlib import Path
@@ -18,26 +18,18 @@ SUMMARY = (METRICS / "summary.json").as_posix()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("base", help="commit that the change is compared with")
-    parser.add_argument("head", help="the change")
-    arguments = parser.parse_args()
-    print(comment(arguments.base, arguments.head))
-
-
-def comment(base: str, head: str) -> str:
-    """The whole comment."""
+    base, change = (output("git", "rev-parse", "--short=12", f"{tag}^{{commit}}") for tag in ("base", "change"))
     protocols = params.load("protocols")
     corpus = json.loads(Path(SUMMARY).read_text(encoding="utf-8"))["corpus"]
-    if json.loads(output("git", "show", f"HEAD~1:{SUMMARY}"))["corpus"] == corpus:
-        runs = diff("HEAD~1", "HEAD", "--targets", SUMMARY) or "Every figure is the same on both sides."
-        everything = diff("HEAD~1", "HEAD")
+    if json.loads(output("git", "show", f"base-run:{SUMMARY}"))["corpus"] == corpus:
+        runs = diff("base-run", "change-run", "--targets", SUMMARY) or "Every figure is the same on both sides."
+        everything = diff("base-run", "change-run")
     else:
         runs, everything = "The base could not be run, so there is nothing to compare with.", ""
     parts = [
-        f"## Results of {head[:12]} against {base[:12]}",
+        f"## Results of {change} against {base}",
         "### Committed results",
-        diff(base, head, "--targets", SUMMARY) or "The change leaves the committed figures as they are.",
+        diff("base", "change", "--targets", SUMMARY) or "The change leaves the committed figures as they are.",
         f"### Both sides run anew: {corpus} corpus",
         "Synthesised speech: it shows that the pipeline works, and nothing of human emotion." * (corpus == "synthetic"),
         runs,
@@ -45,7 +37,7 @@ def comment(base: str, head: str) -> str:
         folded("Every figure that changed", everything),
         *(folded(f"Plots of {name}", f"{curves(name)}\n\n{confusion(name)}") for name in protocols),
     ]
-    return "\n\n".join(part for part in parts if part)
+    print("\n\n".join(part for part in parts if part))
 
 
 def diff(old: str, new: str, *options: str) -> str:
@@ -65,7 +57,7 @@ def output(*command: str) -> str:
 def accuracies(table: pd.DataFrame) -> str:
     """Bars of every protocol's accuracy, and a line for what clip length alone gets."""
     return chart(
-        "Accuracy per protocol (bars); clip length alone (line)",
+        "Accuracy per protocol: model (bars), clip length alone (line)",
         f"x-axis [{', '.join(table.protocol)}]",
         'y-axis "accuracy" 0 --> 1',
         f"bar {numbers(table.accuracy)}",
@@ -76,10 +68,11 @@ def accuracies(table: pd.DataFrame) -> str:
 def curves(protocol: str) -> str:
     """Training and validation loss over the epochs."""
     table = pd.read_csv(PLOTS / protocol / "history.csv")
+    highest = max(table.loss.max(), table.val_loss.max())
     return chart(
-        f"Loss, {protocol}: training (1st line), validation (2nd)",
-        f'x-axis "epoch" [{", ".join(map(str, table.epoch))}]',
-        f'y-axis "cross-entropy (nats)" 0 --> {table[["loss", "val_loss"]].to_numpy().max():.3f}',
+        f"Loss, {protocol}: training (blue), validation (orange)",
+        f'x-axis "epoch" 1 --> {len(table)}',
+        f'y-axis "cross-entropy (nats)" 0 --> {highest:.3f}',
         f"line {numbers(table.loss)}",
         f"line {numbers(table.val_loss)}",
     )
@@ -87,7 +80,9 @@ def curves(protocol: str) -> str:
 
 def chart(title: str, *lines: str) -> str:
     """A Mermaid chart of x and y."""
-    return "\n".join(["```mermaid", "xychart-beta", f'    title "{title}"', *(f"    {line}" for line in lines), "```"])
+    colours = '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#1f5fa8, #d9741a"}}}}%%'
+    body = [f'    title "{title}"', *(f"    {line}" for line in lines)]
+    return "\n".join(["```mermaid", colours, "xychart-beta", *body, "```"])
 
 
 def numbers(values: pd.Series) -> str:
@@ -99,8 +94,8 @@ def confusion(protocol: str) -> str:
     """Confusion matrix as a table: percent of the actual emotion."""
     answers = pd.read_csv(PLOTS / protocol / "confusion.csv")
     shares = pd.crosstab(answers.actual, answers.predicted, normalize="index") * 100
-    shares = shares.reindex(index=EMOTIONS, columns=EMOTIONS, fill_value=0)
-    rows = [f"| **{actual!s}** | {' | '.join(f'{share:.0f}' for share in row)} |" for actual, row in shares.iterrows()]
+    shares = shares.reindex(index=EMOTIONS, columns=EMOTIONS, fill_value=0).round().astype(int)
+    rows = [f"| **{actual}** | {' | '.join(map(str, shares.loc[actual]))} |" for actual in EMOTIONS]
     head = [f"| actual ↓ heard → (%) | {' | '.join(EMOTIONS)} |", f"|---|{'--:|' * len(EMOTIONS)}"]
     return "\n".join(head + rows)
 

@@ -10,6 +10,8 @@ head=$(git rev-parse HEAD)
 rm -rf .pull-request
 git clone --quiet --shared . .pull-request
 cd .pull-request
+git tag --force base "$base" > /dev/null
+git tag --force change "$head" > /dev/null
 
 # Run the pipeline on what is checked out and commit what it made.
 run() {
@@ -27,10 +29,12 @@ if ! run "Base"; then
     git reset --quiet --hard "$base"
     commit "Base, not run"
 fi
-# The change goes on top of the base's run: their figures are neighbours in history, and unchanged stages are cached.
-git restore --source "$head" --staged --worktree .
+git tag --force base-run > /dev/null
+# The change goes on top of the base's run, whose results stay: stages that the change does not touch are not run again.
+git restore --source "$head" --staged --worktree -- . ':!dvc.lock' ':!metrics' ':!plots'
 run "Change"
+git tag --force change-run > /dev/null
 
 python -m tools.report
-python -m tools.comment "$base" "$head" > comment.md
+python -m tools.comment > comment.md
 echo "written: .pull-request/comment.md .pull-request/report.html"
