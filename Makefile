@@ -20,6 +20,7 @@ $(READY): requirements.txt constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, received " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/plots_page.py
 	touch $@
 
 # dvc runs `python -m stages...`: the virtual environment has to come first on the PATH.

@@ -3,8 +3,6 @@
 import ast
 import json
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,23 +12,11 @@ import yaml
 
 from ser import EMOTIONS
 from tests.conftest import ROOT
+from tests.project import Project, ran
 
 DVC_YAML = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = {name: stage.get("do", stage) for name, stage in DVC_YAML["stages"].items()}
 SMALL = {"synthetic_words": 10, "protocols": ["word", "speaker_oaf"], "train": {"units": 24, "epochs": 10}}
-
-# Imported by every Python that the tests start: whoever reaches for the network leaves a trace and fails.
-NO_NETWORK = """
-import os, socket
-_connect = socket.socket.connect
-def connect(self, address):
-    if self.family in (socket.AF_INET, socket.AF_INET6):
-        with open(os.environ["NETWORK_LOG"], "a") as log:
-            log.write(f"{address}\\n")
-        raise OSError(f"the network is blocked: {address}")
-    return _connect(self, address)
-socket.socket.connect = connect
-"""
 
 # --- Declared dependencies -------------------------------------------------------------------------------------------
 
@@ -110,66 +96,6 @@ def test_outputs_survive_a_failed_run() -> None:
 
 
 # --- A whole run -----------------------------------------------------------------------------------------------------
-
-
-class Project:
-    """A fresh clone of the work tree, with the network blocked."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "clone"
-        self.network_log = folder / "network.log"
-        blocker = folder / "blocker"
-        blocker.mkdir()
-        (blocker / "sitecustomize.py").write_text(NO_NETWORK, encoding="utf-8")
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if name not in ("SER_DATA_DIR", "VIRTUAL_ENV")},
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(blocker),
-            "NETWORK_LOG": str(self.network_log),
-            "GIT_AUTHOR_NAME": "tester", "GIT_AUTHOR_EMAIL": "tester@example.org",
-            "GIT_COMMITTER_NAME": "tester", "GIT_COMMITTER_EMAIL": "tester@example.org",
-        }  # fmt: skip
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(self.folder)], check=True)
-        self._copy_uncommitted()
-
-    def _copy_uncommitted(self) -> None:
-        listing = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        for name in filter(None, listing.split("\0")):
-            source, target = ROOT / name, self.folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.exists():
-                shutil.copyfile(source, target)
-            else:
-                target.unlink(missing_ok=True)
-
-    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment | environment, capture_output=True, text=True, timeout=900
-        )
-
-    def dvc(self, *arguments: str, fails: bool = False, **environment: str) -> str:
-        result = self.run("dvc", *arguments, **environment)
-        output = result.stdout + result.stderr
-        assert (result.returncode != 0) == fails, output
-        return output
-
-    def set(self, **changes: object) -> None:
-        path = self.folder / "params.yaml"
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for key, value in changes.items():
-            content[key] = content[key] | value if isinstance(value, dict) else value
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-
-    def json(self, name: str) -> dict:
-        return json.loads((self.folder / "metrics" / name).read_text(encoding="utf-8"))
-
-
-def ran(output: str) -> list[str]:
-    """Stages that a `dvc repro` ran."""
-    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,13 @@ import hashlib
 import html
 import json
 import re
+import shutil
 import subprocess
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+import yaml
 
 from ser import EMOTIONS
 from ser.artifact import Artifact
@@ -28,11 +30,21 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small run on the synthetic corpus, committed as a user would: first the code, then the results."""
     project = Project(tmp_path_factory.mktemp("finished"))
     project.set(corpus="synthetic", **SMALL)
-    project.run("git", "rm", "--quiet", "-r", "--ignore-unmatch", "release", "metrics", "plots")
+    # Neither the clone's own results nor its releases are meant here.
+    for folder in ("release", "metrics", "plots"):
+        shutil.rmtree(project.folder / folder, ignore_errors=True)
+    project.run("sh", "-c", "git tag | xargs git tag --delete")
     commit(project, "Settings")
     project.dvc("repro")
     commit(project, "Results")
     return project
+
+
+@pytest.fixture
+def released(finished: Project) -> Project:
+    if not (finished.folder / promote.CARD).exists():
+        assert promoted(finished, "--force").returncode == 0
+    return finished
 
 
 def commit(project: Project, message: str) -> None:
@@ -52,7 +64,7 @@ def promoted(project: Project, *arguments: str) -> subprocess.CompletedProcess[s
 # --- Release ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not promote.MODEL.exists(), reason="nothing is released")
+@pytest.mark.skipif(not (ROOT / promote.MODEL).exists(), reason="nothing is released")
 def test_the_released_model_is_what_its_card_says() -> None:
     card, model = json.loads(promote.CARD.read_text(encoding="utf-8")), Artifact(promote.MODEL)
     assert hashlib.sha256(promote.MODEL.read_bytes()).hexdigest() == card["sha256"]
@@ -99,16 +111,18 @@ def test_the_printed_commands_make_a_tag_that_dvc_understands(finished: Project)
     assert f"{promote.NAME}@v1.1.0" in promoted(finished, "--force").stdout
 
 
-def test_worse_figures_are_refused(finished: Project) -> None:
-    path = finished.folder / promote.CARD
+def test_worse_figures_are_refused(released: Project) -> None:
+    path = released.folder / promote.CARD
     card = path.read_text(encoding="utf-8")
     better = json.loads(card)
     better["metrics"]["speaker_oaf"]["uar"] = 1.0
+    better["params"]["split"]["fold"] = 4
     path.write_text(json.dumps(better), encoding="utf-8")
     try:
-        result = promoted(finished)
+        result = promoted(released)
         assert result.returncode == 1
         assert "objection: speaker_oaf: uar fell from 1.0000 to " in result.stdout
+        assert "objection: split changed" in result.stdout
         assert json.loads(path.read_text(encoding="utf-8")) == better
     finally:
         path.write_text(card, encoding="utf-8")
@@ -143,7 +157,12 @@ def test_figures_of_another_model_are_never_released(finished: Project) -> None:
 )
 def test_the_next_version(tags: list[str], expected: str) -> None:
     assert promote.next_version(tags) == expected
-    assert ROOT.joinpath("dvc.yaml").read_text(encoding="utf-8").count(f"\n  {promote.NAME}:\n") == 1
+
+
+def test_the_artifact_is_declared_as_it_is_released() -> None:
+    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
+    assert declared[promote.NAME]["path"] == promote.MODEL.as_posix()
+    assert declared[promote.NAME]["type"] == "model"
 
 
 # --- Report ----------------------------------------------------------------------------------------------------------

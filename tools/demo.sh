@@ -6,6 +6,7 @@ set -eu
 rm -rf .demo
 git clone --quiet --no-local . .demo
 cd .demo
+python tools/plots_page.py
 sed 's/^corpus: [a-z]*/corpus: synthetic/' params.yaml > params.new && mv params.new params.yaml
 
 dvc repro

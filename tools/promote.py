@@ -31,7 +31,13 @@ def main() -> None:
 
     check_that_results_are_current()
     results = {name: read(METRICS / f"{name}.json") for name in params.load("protocols")}
-    objections = [*objections_to_corpus(results), *worse(results, read(CARD)["metrics"] if CARD.exists() else {})]
+    settings = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    objections = objections_to_corpus(results)
+    if CARD.exists():
+        released = read(CARD)
+        objections += worse(results, released["metrics"])
+        if released["params"]["split"] != settings["split"]:
+            objections.append("split changed since the released model: the figures are not of the same test clips")
     for objection in objections:
         print(f"objection: {objection}")
     if objections and not force:
@@ -48,7 +54,7 @@ def main() -> None:
         "protocol": PROTOCOL,
         "labels": description.labels,
         "metrics": results,
-        "params": yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")),
+        "params": settings,
     }
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_bytes(content)

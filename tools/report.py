@@ -160,11 +160,12 @@ def code() -> dict[str, Any]:
 
 
 def previous(results: dict[str, dict]) -> dict[str, Any] | None:
-    """The last commit whose figures differ from these, and how they compare; None where there is none."""
+    """The last commit with other figures on the same corpus, and how they compare; None where there is none."""
     for revision in git("log", "--format=%h", "--", METRICS.as_posix()).split():
         texts = {name: git("show", f"{revision}:{METRICS.as_posix()}/{name}.json") for name in results}
         old = {name: json.loads(text) for name, text in texts.items() if text}
-        if not old or old == {name: results[name] for name in old}:
+        old = {name: figures for name, figures in old.items() if figures["corpus"] == results[name]["corpus"]}
+        if old == {name: results[name] for name in old}:
             continue
         rows = [
             {"protocol": name, "figure": title, "was": figures[key], "now": results[name][key],
@@ -175,7 +176,6 @@ def previous(results: dict[str, dict]) -> dict[str, Any] | None:
             "revision": revision,
             "title": git("log", "-1", "--format=%s", revision),
             "date": git("log", "-1", "--format=%cs", revision),
-            "corpus": next(iter(old.values()))["corpus"],
             "rows": [row for row in rows if row["was"] != row["now"]],
             "params": differences(
                 yaml.safe_load(git("show", f"{revision}:params.yaml")),

@@ -1,0 +1,48 @@
+"""The recipes of docs/cookbook.md, in their order and exactly as they are printed."""
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.project import TINY, Project
+
+RECIPES = re.findall(
+    r"(?:<!-- skipped: (.*?) -->\n)?```sh\n(.*?)```", (ROOT / "docs/cookbook.md").read_text(encoding="utf-8"), re.S
+)
+MAX_COLUMNS = 120
+# What a shell or a progress bar writes is no table.
+TABLE = ("column", "dvc metrics", "dvc params", "dvc dag", "dvc exp show", "dvc exp diff", "dvc stage")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that was run and committed, small so that the recipes are quick."""
+    project = Project(tmp_path_factory.mktemp("cookbook"))
+    project.set(corpus="synthetic", **TINY)
+    project.dvc("repro")
+    project.commit("Run the synthetic corpus")
+    return project
+
+
+@pytest.mark.parametrize(("skipped", "recipe"), RECIPES, ids=[recipe.split("\n")[0] for _, recipe in RECIPES])
+def test_recipe(project: Project, skipped: str, recipe: str) -> None:
+    if skipped:
+        pytest.skip(skipped)
+    result = project.run("bash", "-euo", "pipefail", "-c", recipe, COLUMNS=str(MAX_COLUMNS))
+    assert result.returncode == 0, result.stdout + result.stderr
+    if recipe.startswith(TABLE):
+        assert result.stdout.strip() and max(map(len, result.stdout.splitlines())) <= MAX_COLUMNS, result.stdout
+        assert "…" not in result.stdout, result.stdout  # a column that did not fit
+
+
+def test_what_the_recipes_left(project: Project) -> None:
+    """Last: the experiments did what the text says of them."""
+    assert not project.network_log.exists()
+    assert not project.run("git", "status", "--porcelain", "--untracked-files=no").stdout
+    branches = project.run("git", "branch", "--format=%(refname:short)").stdout.split()
+    assert "try-fast" in branches
+    names = project.dvc("exp", "list", "--all-commits", "--name-only").split()
+    assert "fast" in names and "less-dropout" not in names
+    assert (project.folder / "search/word.png").read_bytes()[:4] == b"\x89PNG"
+    assert (project.folder.parent / "other/model.onnx").exists()

@@ -1,0 +1,167 @@
+"""Search for better hyper-parameters: Optuna chooses them, DVC runs and records each trial as an experiment.
+
+    python -m tools.search word --trials 20
+
+A trial is `dvc exp run --temp train@<protocol>`: it trains in a folder of its own, so that the workspace stays free,
+and goes no further, so that the test part is never touched. What is made small is the best epoch's val_loss.
+Ctrl-C stops the search and the same command goes on with it: search/<protocol>.db remembers. At its end a table of
+the best trials is printed and search/<protocol>.png shows which parameters mattered.
+"""
+
+import argparse
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import optuna
+import pandas as pd
+import yaml
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState
+
+from ser import errors, pictures
+
+FOLDER = Path("search")
+SPACE: dict[str, BaseDistribution] = {
+    "train.units": CategoricalDistribution([32, 64, 128]),
+    "train.layers": CategoricalDistribution([1, 2]),
+    "train.pooling": CategoricalDistribution(["mean", "last"]),
+    "train.dropout": FloatDistribution(0, 0.6),
+    "train.lr": FloatDistribution(3e-4, 1e-2, log=True),
+    "train.batch_size": CategoricalDistribution([32, 64, 128]),
+}
+
+
+def main() -> None:
+    """Read the command line, run the trials that are missing, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("protocol", help="one of the protocols of params.yaml")
+    parser.add_argument("--trials", type=int, default=20, help="how many trials the study shall have (20)")
+    arguments = parser.parse_args()
+    protocol = arguments.protocol
+    settings = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    if protocol not in settings["protocols"]:
+        raise errors.UserError(f"protocol: expected one of {', '.join(settings['protocols'])}, received {protocol}")
+
+    study = open_study(protocol, settings)
+    try:
+        while len(completed(study)) < arguments.trials:
+            run_trial(study, protocol, settings["folder"], arguments.trials)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nstopped with {len(completed(study))} trials; the same command goes on\n")
+        raise
+    finally:
+        if completed(study):
+            report(study, protocol)
+
+
+def open_study(protocol: str, settings: dict[str, Any]) -> optuna.Study:
+    """The study of a protocol, new or as it was left."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    FOLDER.mkdir(exist_ok=True)
+    database = FOLDER / f"{protocol}.db"
+    study = optuna.create_study(storage=f"sqlite:///{database}", study_name=protocol, load_if_exists=True)
+    # Not one seed for all: a search that goes on would begin with the trials that it began with before.
+    study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
+    # Losses are only comparable while all that is not searched stays the same.
+    fixed = {key: settings[key] for key in ("corpus", "synthetic_words", "features", "split")}
+    fixed["train"] = {key: value for key, value in settings["train"].items() if f"train.{key}" not in SPACE}
+    if study.user_attrs.setdefault("fixed", fixed) != fixed:
+        raise errors.UserError(f"params.yaml: changed since this search began; undo that, or remove {database}")
+    study.set_user_attr("fixed", fixed)
+    return study
+
+
+def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """The trials that have a result, the best first."""
+    return sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: trial.value or 0.0)
+
+
+def run_trial(study: optuna.Study, protocol: str, folder: str, wanted: int) -> None:
+    """One experiment; its result goes into the study."""
+    trial = study.ask(SPACE)
+    name = f"search-{protocol}-{trial.number}"
+    command = ["dvc", "exp", "run", "--temp", "--name", name]
+    # A temporary experiment sees what git tracks, and git ignores recordings of one's own.
+    command += [part for path in git("ls-files", "--others", "--directory", folder).split() for part in ("-C", path)]
+    command += [part for key, value in trial.params.items() for part in ("--set-param", f"{key}={value}")]
+    try:
+        result = subprocess.run([*command, f"train@{protocol}"], capture_output=True, text=True)
+        if result.returncode:
+            raise errors.UserError(f"{name} failed:\n{(result.stdout + result.stderr)[-2000:]}")
+        history = recorded_history(name, protocol)
+    except BaseException:  # Ctrl-C above all: no trial is left behind as if it were still running
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+    epoch = history.val_loss.argmin()
+    loss, accuracy = float(history.val_loss.iloc[epoch]), float(history.val_accuracy.iloc[epoch])
+    trial.set_user_attr("val_accuracy", accuracy)
+    study.tell(trial, loss)
+    choice = "  ".join(f"{key.removeprefix('train.')} {shorten(value)}" for key, value in trial.params.items())
+    print(f"{len(completed(study)):3}/{wanted}  {name}  val_loss {loss:.4f}  {choice}", flush=True)
+
+
+def recorded_history(name: str, protocol: str) -> pd.DataFrame:
+    """The training curves that an experiment recorded."""
+    pattern = f"refs/exps/*/*/{name}"
+    revision = git("for-each-ref", "--sort=-creatordate", "--count=1", "--format=%(objectname)", pattern).strip()
+    return pd.read_csv(io.StringIO(git("show", f"{revision}:plots/{protocol}/history.csv")))
+
+
+def git(*arguments: str) -> str:
+    """What a git command prints."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def report(study: optuna.Study, protocol: str) -> None:
+    """Print the best trials and draw which parameters mattered."""
+    trials, corpus = completed(study), study.user_attrs["fixed"]["corpus"]
+    rows = [
+        {"experiment": f"search-{protocol}-{trial.number}", "val_loss": trial.value, **trial.user_attrs}
+        | {key.removeprefix("train."): shorten(value) for key, value in trial.params.items()}
+        for trial in trials[:10]
+    ]
+    table = pd.DataFrame(rows).to_string(index=False, float_format="{:.4f}".format)
+    print(f"\nThe best of {len(trials)} trials:\n{table}")
+    if len(trials) > 1:
+        importance = optuna.importance.get_param_importances(study)
+        draw(
+            importance,
+            trials,
+            f"Search · {pictures.corpus_title(corpus)} · {protocol} · {len(trials)} trials",
+            FOLDER / f"{protocol}.png",
+        )
+        print(f"\n{FOLDER}/{protocol}.png: " + ", ".join(f"{k} {v:.0%}" for k, v in importance.items()))
+    print(f"\nTake the best one: dvc exp apply {rows[0]['experiment']} && dvc repro")
+
+
+def draw(importance: dict[str, float], trials: list[optuna.trial.FrozenTrial], title: str, path: Path) -> None:
+    """Bars of how much of the loss' variation each parameter explains, beside the loss of every trial."""
+    in_order = sorted(trials, key=lambda trial: trial.number)
+    numbers, losses = [trial.number for trial in in_order], [trial.value or 0.0 for trial in in_order]
+    with plt.rc_context(pictures.STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
+        names = list(reversed(importance))
+        left.barh(names, [importance[name] for name in names], color=pictures.BLUE)
+        left.set(xlabel="importance (share of the variation of val_loss)", xlim=(0, 1))
+        right.plot(numbers, losses, ".", color=pictures.BLUE, label="trial")
+        right.step(numbers, np.minimum.accumulate(losses), where="post", color=pictures.ORANGE, label="best so far")
+        right.set(xlabel="trial", ylabel="val_loss (nats)", yscale="log")
+        right.xaxis.get_major_locator().set_params(integer=True)
+        right.legend()
+        figure.suptitle(title, fontweight="bold")
+        figure.savefig(path)
+        plt.close(figure)
+
+
+def shorten(value: Any) -> str:
+    """A number with three digits, anything else as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    errors.run(main)
