@@ -52,7 +52,7 @@ BSD 3-clause licence: https://github.com/vega/vega/blob/main/LICENSE
 
 def main() -> None:
     """Write the page."""
-    script = vl_convert.javascript_bundle(snippet=None, vl_version=LITE)
+    script = vl_convert.javascript_bundle(snippet=None, vl_version=LITE)  # type: ignore[arg-type]
     values = {"vega": vl_convert.get_vega_version(), "lite": LITE, "embed": vl_convert.get_vega_embed_version()}
     PAGE.write_text(HTML % {**values, "script": script}, encoding="utf-8")
     command = ["dvc", "config", "--local", "plots.html_template", PAGE.relative_to(".dvc").as_posix()]
