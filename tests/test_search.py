@@ -1,4 +1,4 @@
-"""The search with a stand-in for `dvc`: what it asks for, how it stops, goes on and refuses (the cookbook runs both)."""
+"""The search with a stand-in for `dvc`: what it asks for, how it stops, goes on and refuses."""
 
 import json
 import os
