@@ -1,6 +1,7 @@
 """The recipes of docs/cookbook.md, in their order and exactly as they are printed."""
 
 import re
+import shutil
 
 import pytest
 
@@ -46,3 +47,13 @@ def test_what_the_recipes_left(project: Project) -> None:
     assert "fast" in names and "less-dropout" not in names
     assert (project.folder / "search/word.png").read_bytes()[:4] == b"\x89PNG"
     assert (project.folder.parent / "other/model.onnx").exists()
+
+
+def test_recordings_of_ones_own_in_a_temporary_experiment(project: Project) -> None:
+    """What the cookbook says of `-C`: git ignores recordings, and temporary experiments see what git tracks."""
+    for speaker, source in (("anna", "OAF"), ("bob", "YAF")):
+        shutil.copytree(project.folder / "data/raw" / source, project.folder / "recordings" / speaker)
+    command = ["exp", "run", "--temp", "-S", "corpus=folder", "download"]
+    assert "found none" in project.dvc(*command, fails=True)
+    output = project.dvc(*command, "-C", "recordings/anna", "-C", "recordings/bob")
+    assert "folder: 140 clips, 2 speakers" in output
