@@ -28,7 +28,7 @@ demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
 test: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --durations=12
 
 report: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.report
