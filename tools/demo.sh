@@ -11,7 +11,7 @@ sed 's/^corpus: [a-z]*/corpus: synthetic/' params.yaml > params.new && mv params
 
 dvc repro
 echo
-dvc metrics show
+dvc metrics show metrics/summary.json
 echo
 clip=$(ls data/raw/OAF/happiness/*.wav | head -n 1)
 echo "A prediction: python -m ser.predict --model models/word/model.onnx $clip"
