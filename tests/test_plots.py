@@ -45,7 +45,7 @@ def test_every_chart_is_drawn_without_a_network(project: Project, tmp_path: Path
 
 def test_every_chart_says_what_it_shows(project: Project) -> None:
     charts = json.loads(project.dvc("plots", "show", "--json"))["data"]
-    drawn = {name: items[0]["content"] for name, items in charts.items() if items[0]["type"] == "vega"}
+    drawn = {name: items[0]["content"] for name, items in charts.items() if items and items[0]["type"] == "vega"}
     assert drawn.keys() > {"plots/summary.csv", "plots/word/history.csv", "plots/word/confusion.csv"}
     for name, chart in drawn.items():
         assert len(chart["title"]["text"]) > 10, name

@@ -249,7 +249,7 @@ def test_the_report_compares_with_the_last_other_figures(finished: Project) -> N
         assert f"{0.75 - figures['uar']:+.4f} better" in text
         assert f"{9 - figures['log_loss']:+.4f} worse" in text
         assert "Parameters changed since the run: train.dropout." in text
-        assert "train.dropout0.30.125" in text.replace("\n", "")
+        assert "train.dropout0.50.125" in text.replace("\n", "")
         assert html.escape(title) in (finished.folder / "report.html").read_text(encoding="utf-8")
     finally:
         path.write_text(content, encoding="utf-8")
