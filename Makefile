@@ -1,5 +1,6 @@
 # make demo    the whole pipeline on a small synthetic corpus, in .demo/
 # make test    the tests
+# make test-slow  those of the cookbook, sharing, searching, releasing and the workflow
 # make report  the results as one page, report.html
 # make pull-request BASE=main  what the commits since BASE do to the results, on a synthetic corpus
 # make promote release the trained model (FORCE=1: in spite of objections)
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test report promote pull-request check lock
+.PHONY: setup demo test test-slow report promote pull-request check lock
 
 setup: $(READY)
 
@@ -27,8 +28,13 @@ $(READY): requirements.txt constraints.txt
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=12
+
 test: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n auto --dist loadfile --durations=12
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m "not slow"
+
+test-slow: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m slow
 
 report: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.report

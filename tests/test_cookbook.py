@@ -8,6 +8,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.project import TINY, Project
 
+pytestmark = pytest.mark.slow
+
 RECIPES = re.findall(
     r"(?:<!-- skipped: (.*?) -->\n)?```sh\n(.*?)```", (ROOT / "docs/cookbook.md").read_text(encoding="utf-8"), re.S
 )

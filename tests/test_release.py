@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.test_pipeline import Project
 from tools import promote, report
 
+pytestmark = pytest.mark.slow
+
 SMALL = {
     "synthetic_words": 10,
     "protocols": ["word", "speaker_oaf"],

@@ -10,6 +10,8 @@ import pytest
 
 from tests.project import Project
 
+pytestmark = pytest.mark.slow
+
 # Records its arguments, and the experiment as DVC does: a commit below refs/exps. The loss is the learning rate.
 DVC = """#!{python}
 import json, os, signal, subprocess, sys, time

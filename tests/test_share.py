@@ -10,6 +10,8 @@ from moto.server import ThreadedMotoServer
 
 from tests.project import TINY, Project, ran
 
+pytestmark = pytest.mark.slow
+
 MODEL = "models/word/model.onnx"
 # Everything that DVC keeps out of git.
 RESULTS = ("data/raw", "data/manifest.csv", "data/features", "data/splits.csv", "data/predictions/word.csv", MODEL)

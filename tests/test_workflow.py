@@ -13,6 +13,8 @@ from tests.conftest import ROOT
 from tests.test_pipeline import Project
 from tests.test_release import commit, revision
 
+pytestmark = pytest.mark.slow
+
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CI = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
 STEPS = [(name, step) for name, job in CI["jobs"].items() for step in job["steps"]]
