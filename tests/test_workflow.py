@@ -52,7 +52,7 @@ def test_every_step_runs_by_hand() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     scripts = [step["run"] for name, step in STEPS if "run" in step and name != "comment"]
     targets = [script.split()[1] for script in scripts if script.startswith("make ")]
-    assert {"setup", "check", "test", "pull-request"} == set(targets)
+    assert {"setup", "check", "test", "test-slow", "pull-request"} == set(targets)
     assert all(f"\n{target}: " in makefile for target in targets)
     assert [script for script in scripts if not script.startswith("make ")] == [
         'cat .pull-request/comment.md >> "$GITHUB_STEP_SUMMARY"'
