@@ -25,6 +25,7 @@ def main() -> None:
     given = arguments()
     # Requests are answered at once, in threads: linear algebra with threads of its own would fight them for the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the examples are made behind the scenes
     import uvicorn
 
     from demo.app import make

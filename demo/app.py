@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from demo import pictures
@@ -27,7 +28,6 @@ from ser.recogniser import Recogniser
 PAGE = Path(__file__).parent / "page"
 MAX_BYTES = 25_000_000  # five minutes of mono in CD quality, ten at 20 kHz, hours of MP3
 MAX_SECONDS = 600.0
-FORM_BYTES = 10_000  # what a form adds to a file
 MAX_WAITING = 8  # uploads held in memory at once
 
 
@@ -108,12 +108,13 @@ def make(recogniser: Recogniser, local: bool = True) -> Starlette:
         Route("/predict", service.predict, methods=["POST"]),
         Route("/examples", service.list_examples),
         Route("/examples/{name}", service.example),
-        Mount("/", StaticFiles(directory=PAGE, html=True)),
     ]
     # A handler for Exception answers the client in a sentence; the trace goes to the server's standard error alone.
-    handlers: dict[Any, Any] = {HTTPException: _http, UserError: _user, Exception: _bug}
-    guard = Middleware(Guard, local=local, limit=MAX_BYTES + FORM_BYTES)
-    return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
+    handlers: dict[Any, Any] = {HTTPException: _http, UserError: _user, ClientDisconnect: _gone, Exception: _bug}
+    guard = Middleware(Guard, local=local, limit=MAX_BYTES)
+    app = Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
+    app.router.default = StaticFiles(directory=PAGE, html=True)  # a Mount would hide that /predict has no GET
+    return app
 
 
 async def received(request: Request) -> Upload:
@@ -149,19 +150,18 @@ def about(recogniser: Recogniser) -> dict[str, Any]:
 
 
 def _http(request: Request, raised: HTTPException) -> Response:
-    sentence = {404: "expected a path of this server (see docs/serve.md), received another",
-                405: f"expected another method than {request.method}"}  # fmt: skip
-    plain = raised.detail == _STANDARD.get(raised.status_code)
-    return error(
-        raised.status_code, sentence[raised.status_code] if plain else raised.detail, dict(raised.headers or {})
-    )
-
-
-_STANDARD = {404: "Not Found", 405: "Method Not Allowed"}
+    # Starlette's own sentences are the names of the status codes.
+    own = raised.detail == HTTPStatus(raised.status_code).phrase
+    sentence = f"no {request.method} of this path: docs/serve.md lists what there is" if own else raised.detail
+    return error(raised.status_code, sentence, dict(raised.headers or {}))
 
 
 def _user(request: Request, raised: UserError) -> Response:
     return error(413 if isinstance(raised, pictures.TooLong) else 422, str(raised))
+
+
+def _gone(request: Request, raised: ClientDisconnect) -> Response:
+    return error(400, "expected a whole request, received a part of one")  # nobody is there to read it
 
 
 def _bug(request: Request, raised: Exception) -> Response:

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+FORM_BYTES = 10_000  # what a form may add to a file
 NAMES = ("127.0.0.1", "localhost", "::1")
 HEADERS = {
     # The page is made of its own files alone; the browser itself refuses anything else.
@@ -26,7 +27,7 @@ class Guard:
         app: the application.
         local: listening on the loopback, whose names alone are then accepted: a foreign site that makes its own
             name point here (DNS rebinding) still sends that name.
-        limit: bytes of a request.
+        limit: bytes of a recording.
     """
 
     def __init__(self, app: ASGIApp, local: bool, limit: int) -> None:
@@ -55,7 +56,9 @@ class Guard:
         if origin is not None and urlsplit(origin).netloc != host:
             return error(403, "expected a request of this page or of a program, received one of another page")
         length = headers.get("content-length", "")
-        return error(413, too_large(self.limit)) if length.isdecimal() and int(length) > self.limit else None
+        return (
+            error(413, too_large(self.limit)) if length.isdecimal() and int(length) > self.limit + FORM_BYTES else None
+        )
 
     def _limited(self, receive: Receive) -> Receive:
         """Count what comes in: a chunked body does not say its length, and none has to be true."""
@@ -65,7 +68,7 @@ class Guard:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
+            if received > self.limit + FORM_BYTES:
                 raise HTTPException(413, too_large(self.limit))
             return message
 

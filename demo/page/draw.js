@@ -6,8 +6,8 @@ const INFERNO = [[0, 0, 4], [40, 11, 84], [101, 21, 110], [159, 42, 99], [212, 7
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
 export function clock(seconds, digits = 2) {
-  const minutes = Math.floor(seconds / 60);
-  return `${minutes}:${(seconds - 60 * minutes).toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
+  const rounded = Number(seconds.toFixed(digits)), minutes = Math.floor(rounded / 60);
+  return `${minutes}:${(rounded - 60 * minutes).toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
 }
 
 function element(name, attributes, parent, text) {
@@ -85,7 +85,8 @@ export function timeline(host, parts, labels, duration, seek) {
 export function spectrogram(host, seen, duration, seek) {
   const height = 168, made = panel(host, height, duration, "Mel spectrogram of what the network saw");
   const width = made.x(Math.min(seen.duration, duration)) - LEFT;
-  element("image", { x: LEFT, y: 0, width, height, preserveAspectRatio: "none", href: pixels(seen) }, made.svg);
+  const image = element("image", { x: LEFT, y: 0, width, height, preserveAspectRatio: "none", href: pixels(seen) }, made.svg);
+  if (seen.columns < width) image.style.imageRendering = "pixelated"; // frame by frame, as it is
   for (const hertz of [500, 1000, 2000, 4000, 8000, 16000]) {
     const above = seen.hertz.findIndex((centre) => centre >= hertz);
     if (above < 1) continue;

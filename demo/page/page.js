@@ -3,7 +3,7 @@ import { converted, record } from "./sound.js";
 
 const MAX_RECORDING = 60; // seconds
 const CORPORA = {
-  tess: ["Toronto Emotional Speech Set (TESS)", "Know other voices: it was trained on two actresses, who say “Say the word …” in English. Most others are answered “unsure”, and what is answered is far less accurate."],
+  tess: ["Toronto Emotional Speech Set (TESS)", "Know other voices: it was trained on two actresses, who say “Say the word …” in English. Of anybody else it is unsure, or far more often wrong."],
   synthetic: ["synthesised speech", "Know human voices at all: it was trained on synthesised speech."],
 };
 const PROTOCOLS = { random: "New clips of voices and words it knows", word: "New words, in voices it knows", speaker: "A voice it never heard" };
@@ -70,6 +70,10 @@ async function given(response) {
 function fail(sentence) {
   $("error").textContent = sentence;
   $("error").hidden = !sentence;
+  if (sentence) {
+    shown = null; // the last answer is not this recording's
+    $("answer").hidden = true;
+  }
 }
 
 // --- The answer
@@ -169,7 +173,7 @@ async function toggle() {
   button.disabled = true;
   try {
     stop = await record((seconds, level) => {
-      label.textContent = `Stop ${clock(seconds, 0)}`;
+      label.textContent = `Stop ${clock(Math.floor(seconds), 0)}`;
       $("level").firstChild.style.transform = `scaleX(${Math.min(1, Math.sqrt(level))})`;
       if (seconds >= MAX_RECORDING && stop) toggle();
     });
