@@ -29,9 +29,8 @@ $(READY): requirements.txt constraints.txt
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
-# Ctrl-C is how it ends: make would call that an error.
 serve: $(READY)
-	@exec $(BIN)/python -m demo
+	@$(BIN)/python -m demo
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=12
 

@@ -6,9 +6,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from demo.guard import NAMES
 from ser import errors, predict
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def arguments() -> argparse.Namespace:
@@ -33,15 +32,20 @@ def main() -> None:
 
     recogniser = load(given.model)
     listener = listen(given.host, given.port)
-    app = make(recogniser, local=given.host in LOOPBACK)
+    app = make(recogniser, local=given.host in NAMES)
     # No access log: who sent what is not kept.
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5
     )
     name = f"[{given.host}]" if ":" in given.host else given.host
-    print(f"http://{name}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(f"http://{name}:{listener.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+
     with suppress(KeyboardInterrupt):  # the way to end it, so no error
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -82,7 +82,7 @@ function show({ pictures, ...answer }, file) {
   shown = { ...answer, ...pictures };
   const { emotion, probability, reason, timeline: parts } = answer;
   const sure = reason === null && emotion !== "silence";
-  $("source").textContent = `${answer.file}, ${answer.duration.toFixed(2)} s`;
+  $("source").textContent = `${answer.file}, ${answer.duration < 60 ? `${answer.duration.toFixed(2)} s` : `${clock(answer.duration, 0)} min`}`;
   $("emotion").style.setProperty("--tone", `var(--${emotion})`);
   $("emotion").replaceChildren(emotion, " ", make("small", { textContent: sure ? percent(probability) : "" }));
   $("reason").textContent = explained(emotion, reason, parts);
@@ -129,11 +129,13 @@ function draw() {
   };
   waveform(host("waveform"), shown.waveform, duration, seek);
   if (shown.timeline.length) timeline(host("timeline"), shown.timeline, Object.keys(shown.probabilities), duration, seek);
-  if (!shown.spectrogram) return;
-  spectrogram(host("spectrogram"), shown.spectrogram, duration, seek);
-  const [low, colours] = document.querySelector(".scale").children;
-  low.textContent = `−${shown.spectrogram.range} dB`;
-  colours.style.background = gradient;
+  if (shown.spectrogram) {
+    spectrogram(host("spectrogram"), shown.spectrogram, duration, seek);
+    const [low, colours] = document.querySelector(".scale").children;
+    low.textContent = `−${shown.spectrogram.range} dB`;
+    colours.style.background = gradient;
+  }
+  head();
 }
 
 function head() {
@@ -164,7 +166,7 @@ async function toggle() {
     stop = null;
     button.ariaPressed = "false";
     label.textContent = "Record";
-    $("level").hidden = true;
+    $("level").style.transform = "";
     const sound = await ended();
     return ask(sound, "recording.wav");
   }
@@ -174,12 +176,11 @@ async function toggle() {
   try {
     stop = await record((seconds, level) => {
       label.textContent = `Stop ${clock(Math.floor(seconds), 0)}`;
-      $("level").firstChild.style.transform = `scaleX(${Math.min(1, Math.sqrt(level))})`;
+      $("level").style.transform = `scaleX(${Math.min(1, Math.sqrt(level))})`;
       if (seconds >= MAX_RECORDING && stop) toggle();
     });
     button.ariaPressed = "true";
     label.textContent = "Stop 0:00";
-    $("level").hidden = false;
   } catch (error) {
     const told = { NotAllowedError: "The browser was not allowed to use the microphone.", NotFoundError: "The browser finds no microphone." };
     fail(told[error.name] ?? error.message);
@@ -193,7 +194,7 @@ async function introduce() {
   about = await given(await fetch("health"));
   const { limits, corpus, accuracy, labels } = about;
   const [name, lack] = CORPORA[corpus] ?? [corpus, $("heard").textContent];
-  $("limits").textContent = `or drop one anywhere on this page: up to ${limits.seconds / 60} minutes, ${limits.bytes / 1e6} MB`;
+  $("limits").textContent = `or drop one anywhere on this page: up to ${limits.seconds / 60} minutes, ${limits.bytes / 1e6}\u00a0MB`;
   $("heard").textContent = lack;
   const facts = { Model: about.model, "Trained on": name, Protocol: about.protocol, Revision: about.revision };
   $("about").replaceChildren(...Object.entries(facts).flatMap(([key, value]) => [make("dt", {}, key), make("dd", {}, value)]));
@@ -227,6 +228,11 @@ async function offer() {
 $("file").addEventListener("change", ({ target }) => {
   take([...target.files]);
   target.value = ""; // the same file may be chosen again
+});
+$("file").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return; // Chromium opens the dialog with the space bar alone
+  event.preventDefault();
+  event.target.click();
 });
 $("record").addEventListener("click", toggle);
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
