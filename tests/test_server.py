@@ -239,6 +239,20 @@ def test_pages_of_others_are_refused(url: str, clip: Path) -> None:
     assert response.headers["Content-Security-Policy"].startswith("default-src 'self';")
 
 
+def test_on_the_network_any_name_will_do_but_no_foreign_page(folder: Path) -> None:
+    server = start("--host", "0.0.0.0", "--port", "0", "--model", str(folder / "model.onnx"))
+    try:
+        url = address(server).replace("0.0.0.0", "127.0.0.1")
+        named = {"Host": "emotions.example"}
+        assert requests.get(f"{url}/health", headers=named).status_code == 200
+        for origin, status in (("https://emotions.example", 422), ("https://evil.example", 403)):
+            headers = named | {"Origin": origin}
+            assert requests.post(f"{url}/predict", data=b"no sound", headers=headers).status_code == status
+    finally:
+        server.terminate()
+        server.communicate()
+
+
 def test_a_fault_of_the_server_is_a_sentence_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     response = app._bug(None, ZeroDivisionError("secret"))  # type: ignore[arg-type]
     assert response.status_code == 500 and b"secret" not in response.body

@@ -52,10 +52,9 @@ async function sent(file, name) {
 }
 
 async function post(file, name) {
-  const form = new FormData();
-  form.append("file", file, name);
+  const query = new URLSearchParams({ pictures: 1, file: name });
   try {
-    return await fetch("predict?pictures=1", { method: "POST", body: form });
+    return await fetch(`predict?${query}`, { method: "POST", body: file });
   } catch {
     throw new Error("The server does not answer, or the recording could not be read.");
   }
@@ -175,9 +174,10 @@ async function toggle() {
   button.disabled = true;
   try {
     stop = await record((seconds, level) => {
+      if (!stop) return; // the last block comes after the end
       label.textContent = `Stop ${clock(Math.floor(seconds), 0)}`;
       $("level").style.transform = `scaleX(${Math.min(1, Math.sqrt(level))})`;
-      if (seconds >= MAX_RECORDING && stop) toggle();
+      if (seconds >= MAX_RECORDING) toggle();
     });
     button.ariaPressed = "true";
     label.textContent = "Stop 0:00";
