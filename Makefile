@@ -1,4 +1,5 @@
 # make demo    the whole pipeline on a small synthetic corpus, in .demo/
+# make serve   the web page and its API, on http://127.0.0.1:7860/
 # make test    the tests
 # make test-slow  those of the cookbook, sharing, searching, releasing and the workflow
 # make report  the results as one page, report.html
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-slow report promote pull-request check lock
+.PHONY: setup demo serve test test-slow report promote pull-request check lock
 
 setup: $(READY)
 
@@ -27,6 +28,9 @@ $(READY): requirements.txt constraints.txt
 # dvc runs `python -m stages...`: the virtual environment has to come first on the PATH.
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
+
+serve: $(READY)
+	@$(BIN)/python -m demo
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=12
 

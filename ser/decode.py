@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import BinaryIO, Protocol
 
 import numpy as np
@@ -82,9 +83,11 @@ class _File:
         if not head:
             raise UserError(f"{name}: expected audio, received an empty file")
         try:
-            # By its descriptor, where it has one: libsndfile then reads without Python, and cannot see the ending.
-            self.file = soundfile.SoundFile(_descriptor(file) or file, closefd=False)
-        except (soundfile.LibsndfileError, OSError, TypeError, ValueError, RuntimeError) as error:
+            # By its descriptor, where it has one: libsndfile then reads without Python. Never with its name, whose
+            # ending would be believed.
+            nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
+            self.file = soundfile.SoundFile(_descriptor(file) or nameless, closefd=False)
+        except (soundfile.LibsndfileError, OSError, AttributeError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"{name}: {_refusal(name, head, error)}") from error
         self.rate = self.file.samplerate
         if not RATES[0] <= self.rate <= RATES[1]:

@@ -15,7 +15,7 @@ from ser import audio, decode
 from ser.artifact import Artifact
 from ser.errors import UserError
 from ser.features import extract
-from ser.timeline import SILENCE_DB, SILENCE_DBFS, Segment, Timeline, Verdict, level
+from ser.timeline import SILENCE_DB, SILENCE_DBFS, Segment, Timeline, Verdict, Watch, level
 
 RELEASED = Path(__file__).resolve().parent.parent / "release" / "model.onnx"
 TRAINED = Path("models/word/model.onnx")
@@ -70,35 +70,37 @@ class Recogniser:
         self.labels = self.model.description.labels
         self.rate = self.model.features.sample_rate
 
-    def predict(self, source: object, sample_rate: int | None = None) -> Result:
+    def predict(self, source: object, sample_rate: int | None = None, watch: Watch | None = None) -> Result:
         """Recognise the emotion of a recording.
 
         Args:
             source: path; seekable binary file object; or array of (samples,) or (samples, channels), float in
                 [-1, 1] or integer.
             sample_rate: Hz, of an array.
+            watch: told of every stretch that the network hears, for pictures of it: its start in seconds, and
+                (samples,) at ``rate`` Hz, of which ``frames`` makes what the network sees.
 
         Raises:
             UserError: the source cannot be read, is empty, or holds a value that is not finite.
         """
-        name = str(source) if isinstance(source, (str, PathLike)) else "recording"
+        name = str(source) if isinstance(source, (str, PathLike)) else str(getattr(source, "name", "recording"))
         with decode.opened(source, sample_rate) as sound:
             head = _read(sound, int(WHOLE * sound.rate) + 1, name)
             if len(head) == 0:
                 raise UserError(f"{name}: expected audio, received 0 samples")
             if len(head) > WHOLE * sound.rate:
-                return self._long(head, sound, name)
+                return self._long(head, sound, name, watch)
             seconds = len(head) / sound.rate
             # Before resampling, which would make a click of where an offset sets in.
             samples = audio.resample(_centred(head), sound.rate, self.rate)
         if len(samples) < self.model.features.n_fft:
             shortest = self.model.features.n_fft / self.rate
             raise UserError(f"{name}: expected at least {shortest:.3f} s (one frame), received {seconds:.3f} s")
-        return self._result(self._second_look(samples), seconds)
+        return self._result(self._second_look(samples, watch), seconds)
 
     def frames(self, samples: np.ndarray) -> np.ndarray:
         """Features of (samples,) at ``rate`` Hz, as in training: (frames, columns) float32."""
-        return extract(samples, self.model.features, self.model.filters)
+        return extract(_centred(samples), self.model.features, self.model.filters)
 
     def judge(self, samples: np.ndarray) -> Verdict:
         """Answer for one stretch of (samples,) at ``rate`` Hz."""
@@ -107,13 +109,13 @@ class Recogniser:
             return Verdict("silence", nothing)
         if len(samples) < self.model.features.n_fft:
             return Verdict("unsure", nothing, "shorter than one frame")
-        samples = _centred(samples)
         frames = self.frames(samples)
         probabilities = self.model.probabilities(frames[np.newaxis])[0].astype(np.float64)
         distance, limit = self.model.reference.distance(frames), self.model.description.max_distance
         if not (np.isfinite(probabilities).all() and distance <= limit):
             finite = np.nan_to_num(probabilities)
             return Verdict("unsure", finite, f"unlike the training clips (distance {distance:.1f}, limit {limit:.1f})")
+        samples = _centred(samples)
         peak = np.abs(samples).max()
         if (share := float((np.abs(samples) > 0.999 * peak).mean())) > CLIPPED:
             return Verdict("unsure", probabilities, f"clipped ({share:.0%} of the samples at the peak)")
@@ -126,19 +128,19 @@ class Recogniser:
             return Verdict("unsure", probabilities, f"no emotion prevails (likeliest {best:.2f}, limit {least:.2f})")
         return Verdict(self.labels[int(probabilities.argmax())], probabilities)
 
-    def _second_look(self, samples: np.ndarray) -> Verdict:
+    def _second_look(self, samples: np.ndarray, watch: Watch | None) -> Verdict:
         """Judge a short clip; if it is refused, once more without the silence at its ends, of which TESS has little."""
-        verdict = self.judge(samples)
-        if verdict.reason is None:
-            return verdict
-        trimmed = _trimmed(samples, int(FRAME * self.rate))
-        if len(trimmed) == len(samples):
-            return verdict
-        second = self.judge(trimmed)
-        return second if second.reason is None else verdict
+        verdict, start = self.judge(samples), 0
+        if verdict.reason is not None:
+            before, trimmed = _trimmed(samples, int(FRAME * self.rate))
+            if len(trimmed) < len(samples) and (second := self.judge(trimmed)).reason is None:
+                verdict, start, samples = second, before, trimmed
+        if watch and verdict.label != "silence":
+            watch(start / self.rate, samples)
+        return verdict
 
-    def _long(self, head: np.ndarray, sound: decode.Sound, name: str) -> Result:
-        timeline = Timeline(self.judge, self.rate)
+    def _long(self, head: np.ndarray, sound: decode.Sound, name: str, watch: Watch | None) -> Result:
+        timeline = Timeline(self.judge, self.rate, watch)
         timeline.listen(self._resampled(head, sound, name))
         verdicts = timeline.verdicts(self.decide, len(self.labels))
         heard = [verdict for verdict in verdicts if verdict.label != "silence"]
@@ -199,8 +201,8 @@ def _centred(samples: np.ndarray) -> np.ndarray:
     return samples - np.float32(mean) if abs(mean) > DC_OFFSET * samples.std(dtype=np.float64) else samples
 
 
-def _trimmed(samples: np.ndarray, frame: int) -> np.ndarray:
-    """Cut off what is 40 dB below the loudest frame at both ends."""
+def _trimmed(samples: np.ndarray, frame: int) -> tuple[int, np.ndarray]:
+    """Cut off what is 40 dB below the loudest frame at both ends; say how many samples at the first one."""
     levels = np.array([level(samples[i : i + frame], frame) for i in range(0, len(samples), frame)])
     loud = np.flatnonzero(levels > levels.max() + SILENCE_DB)
-    return samples[loud[0] * frame : (loud[-1] + 1) * frame]
+    return int(loud[0]) * frame, samples[loud[0] * frame : (loud[-1] + 1) * frame]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ser.errors import UserError
 from ser.recogniser import Result
@@ -24,7 +25,7 @@ def writer(as_json: bool, as_csv: bool, labels: list[str]) -> Callable[[str, Res
     """Return the function that prints an answer, ``(name, result)``, and prints at once what comes before the first."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if as_json:
-        return lambda name, result: print(json.dumps({"file": name} | asdict(result)), flush=True)
+        return lambda name, result: print(json.dumps(record(name, result)), flush=True)
     if as_csv:
         table = csv.writer(sys.stdout, lineterminator="\n")
         table.writerow(["file", "emotion", "probability", *labels, "duration", "reason"])
@@ -39,6 +40,11 @@ def writer(as_json: bool, as_csv: bool, labels: list[str]) -> Callable[[str, Res
         return row
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return lambda name, result: print(text(name, result, colour), flush=True)
+
+
+def record(name: str, result: Result) -> dict[str, Any]:
+    """The answer for a program."""
+    return {"file": name} | asdict(result)
 
 
 def text(name: str, result: Result, colour: bool) -> str:

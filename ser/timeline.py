@@ -19,6 +19,8 @@ SILENCE_DBFS = -66.0  # loudest frame of a slot; the quietest clip of TESS reach
 SILENCE_DB = -40.0  # the same, against the loudest slot of the last half minute
 MEMORY = 120  # slots
 
+Watch = Callable[[float, np.ndarray], None]
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -78,10 +80,11 @@ class Timeline:
     Args:
         judge: verdict on (samples,) at ``rate`` Hz.
         rate: Hz
+        watch: told of every window before it is judged: its start in seconds, (samples,).
     """
 
-    def __init__(self, judge: Callable[[np.ndarray], Verdict], rate: int) -> None:
-        self.judge, self.rate = judge, rate
+    def __init__(self, judge: Callable[[np.ndarray], Verdict], rate: int, watch: Watch | None = None) -> None:
+        self.judge, self.rate, self.watch = judge, rate, watch
         self.sound: list[bool] = []
         self.heard: list[tuple[int, int, Verdict]] = []
         self.seconds = 0.0
@@ -115,7 +118,10 @@ class Timeline:
         parts = list(window)[: len(window) - pause][-WINDOW:]
         if fresh > 0 and parts:
             end = len(self.sound) - pause
-            self.heard.append((end - len(parts), end, self.judge(np.concatenate(parts))))
+            start, samples = end - len(parts), np.concatenate(parts)
+            if self.watch:
+                self.watch(start * SLOT, samples)
+            self.heard.append((start, end, self.judge(samples)))
 
     def verdicts(self, decide: Callable[[np.ndarray], Verdict], labels: int) -> list[Verdict]:
         """One verdict per slot: ``decide`` on the mean (emotions,) of the windows over it that are not unsure."""
