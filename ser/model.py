@@ -1,4 +1,4 @@
-"""The network, readable in one sitting: normalise, LSTM over the frames, pool over time, softmax.
+"""The network, readable in one sitting: choose columns, normalise, LSTM over the frames, pool over time, softmax.
 
 The only module that imports TensorFlow, together with ``stages/train.py``.
 """
@@ -30,7 +30,7 @@ def _quiet() -> Iterator[None]:
 with _quiet():
     import keras
     import tensorflow as tf
-    from keras import layers
+    from keras import layers, ops
 
 # A frame that is this value in every column is padding. No feature comes near it (dB, cepstra and chroma stay
 # within a few thousand), so a real frame is never taken for padding, as a silent one would be with 0.
@@ -51,12 +51,13 @@ def pad(clips: list[np.ndarray]) -> np.ndarray:
     return batch
 
 
-def build(mean: np.ndarray, std: np.ndarray, params: Train) -> keras.Model:
+def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -> keras.Model:
     """Build the network.
 
     Args:
         mean: (columns,) mean of the training frames.
         std: (columns,) their standard deviation.
+        listen: the columns that the network hears; the others change nothing.
         params: section ``train`` of ``params.yaml``.
 
     Returns:
@@ -64,13 +65,15 @@ def build(mean: np.ndarray, std: np.ndarray, params: Train) -> keras.Model:
         changes nothing, whatever its length.
     """
     frames = keras.Input((None, len(mean)), name="frames")  # (batch, time, columns)
-    x = layers.Masking(PADDING)(frames)
+    x = ops.take(frames, listen, axis=-1)  # (batch, time, columns heard)
+    x = layers.Masking(PADDING)(x)
 
     # Normalisation is part of the model: fitted on train alone, never trained, saved with the weights. (Keras'
     # Normalization holds constants, which its ONNX export loses.)
     normalise = layers.BatchNormalization(center=False, scale=False, epsilon=0, trainable=False, name="normalise")
     x = normalise(x)
-    normalise.set_weights([mean, np.square(np.maximum(std, 1e-3))])  # a column that never changes stays finite
+    variance = np.square(np.maximum(std, 1e-3))  # a column that never changes stays finite
+    normalise.set_weights([mean[listen], variance[listen]])
 
     for depth in range(params.layers):
         every_frame = depth < params.layers - 1 or params.pooling == "mean"
@@ -89,15 +92,57 @@ def calibrate(model: keras.Model, temperature: float) -> None:
     output.set_weights([weights / temperature for weights in output.get_weights()])
 
 
-def fit(
-    model: keras.Model, train: tuple[np.ndarray, np.ndarray], val: tuple[np.ndarray, np.ndarray], params: Train
-) -> dict[str, list[float]]:
+class Voices(keras.utils.PyDataset):
+    """Batches in a new order every epoch, each clip as if somebody else had spoken it.
+
+    Every column of a clip is scaled and shifted as a whole by random amounts, drawn anew each time: where a voice lies
+    and how far it moves is left uncertain, how it moves is kept (after X. Li et al., ICLR 2022,
+    https://arxiv.org/abs/2202.03958, who do so to the statistics of hidden layers).
+
+    Args:
+        frames: (clips, time, columns), padded.
+        labels: (clips,)
+        mean: (columns,) mean of the training frames.
+        std: (columns,) their standard deviation.
+        params: section ``train`` of ``params.yaml``.
+    """
+
+    def __init__(
+        self, frames: np.ndarray, labels: np.ndarray, mean: np.ndarray, std: np.ndarray, params: Train
+    ) -> None:
+        super().__init__()
+        self.frames, self.labels, self.params = frames, labels, params
+        self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
+        self.random = np.random.default_rng(params.seed)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.params.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Batch ``index`` of the epoch."""
+        clips = self.order[index * self.params.batch_size :][: self.params.batch_size]
+        return self.spoken_anew(self.frames[clips]), self.labels[clips]
+
+    def spoken_anew(self, frames: np.ndarray) -> np.ndarray:
+        """Scale and shift the columns of each clip: (clips, time, columns) -> the same; padding stays."""
+        shape = (len(frames), 1, frames.shape[2])
+        scale = 1 + self.params.scale * self.random.standard_normal(shape, np.float32)
+        shift = self.params.shift * self.random.standard_normal(shape, np.float32) * self.std
+        return np.where(frames == PADDING, frames, self.mean + (frames - self.mean) * scale + shift)
+
+    def on_epoch_end(self) -> None:
+        """Shuffle."""
+        self.order = self.random.permutation(len(self.labels))
+
+
+def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
     """Train with early stopping on ``val`` and put the best weights back.
 
     Args:
         model: as from ``build``.
-        train: frames (clips, time, columns) and labels (clips,), indices into ``EMOTIONS``.
-        val: the same for the validation part.
+        train: the training part.
+        val: frames (clips, time, columns) and labels (clips,), indices into ``EMOTIONS``.
         params: section ``train`` of ``params.yaml``.
 
     Returns:
@@ -107,8 +152,8 @@ def fit(
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
     history = model.fit(
-        *train, batch_size=params.batch_size, epochs=params.epochs, validation_data=val,
-        class_weight=class_weights(train[1], params), callbacks=[stop, OneLinePerEpoch()], verbose=0,
+        train, epochs=params.epochs, validation_data=val,
+        class_weight=class_weights(train.labels, params), callbacks=[stop, OneLinePerEpoch()], verbose=0,
     )  # fmt: skip
     return {name: history.history[name] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
 
