@@ -11,6 +11,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "spectra, perturbed": {"use": SPECTRA},
     "prosody": {"shift": 0.0, "scale": 0.0},
     "prosody, perturbed": {},
-    "prosody, perturbed twice as much": {"shift": 1.0, "scale": 0.3},
+    "prosody, perturbed twice as much": {"shift": 1.0, "scale": 0.4},
+    "prosody, perturbed, mean and deviation pooled": {"pooling": "statistics"},
+    "prosody, perturbed, stretched": {"stretch": 0.2},
+    "prosody, perturbed, labels smoothed": {"label_smoothing": 0.1},
     "prosody and MFCC, perturbed": {"use": ["mfcc", "prosody"]},
 }

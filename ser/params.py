@@ -116,11 +116,13 @@ class Train:
     use: Blocks
     shift: Spread
     scale: Spread
+    stretch: Share
     units: Count
     layers: Annotated[int, Field(ge=1, le=8)]
     bidirectional: bool
-    pooling: Literal["mean", "max", "last"]
+    pooling: Literal["mean", "statistics", "last"]
     dropout: Share
+    label_smoothing: Share
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     lr: Rate
     batch_size: Count

@@ -34,7 +34,7 @@ def main() -> None:
     val_clips, val_labels = load_part(table, protocol, "val")
     every_frame = np.concatenate(clips)
     mean, std = every_frame.mean(axis=0, dtype=np.float64), every_frame.std(axis=0, dtype=np.float64)
-    padded, val = model.pad(clips), (model.pad(val_clips), val_labels)
+    val = (model.pad(val_clips), val_labels)
     listen = column_indices(feature_settings, settings.use)
 
     reference = confidence.fit_reference(clips)
@@ -55,7 +55,7 @@ def main() -> None:
     with replacing(MODELS / protocol) as folder:
         model.make_deterministic(settings.seed)
         network = model.build(mean, std, listen, settings)
-        history = model.fit(network, model.Voices(padded, labels, mean, std, settings), val, settings)
+        history = model.fit(network, model.Voices(clips, labels, mean, std, settings), val, settings)
         export(network, history, folder / "model.onnx")
         network.save(folder / "model.keras")
 
@@ -63,7 +63,7 @@ def main() -> None:
         shuffled = np.random.default_rng(settings.seed).permutation(labels)
         model.make_deterministic(settings.seed)
         control, briefly = model.build(mean, std, listen, settings), replace(settings, epochs=settings.control_epochs)
-        control_history = model.fit(control, model.Voices(padded, shuffled, mean, std, briefly), val, briefly)
+        control_history = model.fit(control, model.Voices(clips, shuffled, mean, std, briefly), val, briefly)
         export(control, control_history, folder / "control.onnx")
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ SHAPES = [
     {},
     {"bidirectional": False},
     {"layers": 2},
+    {"pooling": "statistics"},
     {"pooling": "last"},
     {"pooling": "last", "bidirectional": False, "layers": 2},
 ]
@@ -38,7 +39,7 @@ def trained(settings: params.Train) -> tuple[model.keras.Model, dict]:
 
 
 def voices(settings: params.Train) -> model.Voices:
-    return model.Voices(model.pad(CLIPS), LABELS, MEAN, STD, settings)
+    return model.Voices(CLIPS, LABELS, MEAN, STD, settings)
 
 
 def describe() -> artifact.Description:
@@ -135,17 +136,18 @@ def test_an_epoch_has_every_clip_once_in_an_order_of_its_own() -> None:
 def test_another_voice_moves_whole_columns_by_what_was_asked_for() -> None:
     """Each column of a clip becomes scale * column + shift: two numbers explain all of its frames."""
     settings = replace(SETTINGS, shift=0.5, scale=0.2)
-    frames = model.pad([CLIPS[1]] * 2000)[..., :1]
-    anew = model.Voices(frames, np.zeros(2000, int), MEAN[:1], STD[:1], settings).spoken_anew(frames)
-    length = len(CLIPS[1])
-    assert (anew[:, length:] == model.PADDING).all()
-    before, after = (clips[:, :length, 0].astype(np.float64) for clips in (frames, anew))
+    frames = CLIPS[1][:, :1]
+    dealer = model.Voices([frames], LABELS[:1], MEAN[:1], STD[:1], settings)
+    after = np.array([dealer.spoken_anew(frames)[:, 0] for _ in range(2000)], np.float64)
+    before = np.tile(frames[:, 0].astype(np.float64), (2000, 1))
     scale = (after[:, 1] - after[:, 0]) / (before[:, 1] - before[:, 0])
     shift = after[:, 0] - (MEAN[0] + (before[:, 0] - MEAN[0]) * scale)
     expected = MEAN[0] + (before - MEAN[0]) * scale[:, None] + shift[:, None]
     np.testing.assert_allclose(after, expected, atol=1e-2)
     assert scale.mean() == pytest.approx(1, abs=0.02) and scale.std() == pytest.approx(0.2, abs=0.02)
-    assert shift.mean() == pytest.approx(0, abs=0.05 * STD[0]) and shift.std() == pytest.approx(0.5 * STD[0], rel=0.1)
+    assert shift.mean() == pytest.approx(0, abs=float(0.05 * STD[0])) and shift.std() == pytest.approx(
+        float(0.5 * STD[0]), rel=0.1
+    )
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
@@ -195,3 +197,24 @@ def test_metadata_is_plain_json(tmp_path: Path) -> None:
     artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES), REFERENCE)
     entries = {entry.key: entry.value for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
     assert json.loads(entries["description"])["labels"] == list(EMOTIONS)
+
+
+def test_a_stretched_clip_keeps_its_course() -> None:
+    ramp = np.linspace(0, 10, 21, dtype=np.float32)[:, None]
+    settings = replace(SETTINGS, shift=0.0, scale=0.0, stretch=0.3)
+    dealer = model.Voices([ramp], LABELS[:1], np.zeros(1), np.ones(1), settings)
+    stretched = [dealer.spoken_anew(ramp)[:, 0] for _ in range(200)]
+    lengths = {len(clip) for clip in stretched}
+    assert min(lengths) in (14, 15) and max(lengths) in (26, 27) and max(lengths) <= dealer.length
+    for clip in stretched:
+        np.testing.assert_allclose(clip, np.linspace(0, 10, len(clip)), atol=1e-4)
+    assert len(dealer.spoken_anew(ramp[:1])) == 2  # a single frame is enough
+
+
+def test_smoothing_by_hand() -> None:
+    probabilities = np.full((1, 7), 0.05, np.float32)
+    probabilities[0, 2] = 0.7
+    label = np.array([2])
+    assert float(model.smoothed(0.0)(label, probabilities)[0]) == pytest.approx(-np.log(0.7), abs=1e-5)
+    expected = -(0.93 / 1 + 0) * np.log(0.7) - 6 * 0.01 * np.log(0.05) - 0.01 * np.log(0.7)
+    assert float(model.smoothed(0.07)(label, probabilities)[0]) == pytest.approx(expected, abs=1e-5)
