@@ -162,11 +162,12 @@ def run(name: str, seed: int, tasks: list[Task], features: params.Features, shuf
         shared = {"recipe": name, "labels": "shuffled" if shuffled else "true", "seed": seed, "epoch": epoch,
                   "parameters": network.count_params(), "seconds": round(time.perf_counter() - begin)}  # fmt: skip
         for test_name, part in task.tests.items():
-            rows.append(shared | {"test": test_name, "setting": "inductive"} | test(network, part))
+            settings_of_test = {"inductive": part}
             if test_name.startswith("speaker_"):
-                own = replace(part, clips=adapted(part.clips, task.train.clips))
-                rows.append(shared | {"test": test_name, "setting": "adapted"} | test(network, own))
-            print(f"{name}, seed {seed}, {test_name}: UAR {rows[-1]['uar']:.4f} ({rows[-1]['setting']})", flush=True)
+                settings_of_test["adapted"] = replace(part, clips=adapted(part.clips, task.train.clips))
+            for setting, clips in settings_of_test.items():
+                rows.append(shared | {"test": test_name, "setting": setting} | test(network, clips))
+                print(f"{name}, seed {seed}, {test_name}, {setting}: UAR {rows[-1]['uar']:.4f}", flush=True)
     return rows
 
 
