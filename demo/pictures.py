@@ -1,13 +1,14 @@
-"""What the page draws: the outline of a recording, and the spectrogram that the network saw."""
+"""What the page draws: the outline of a recording, and the spectrogram of what the network heard."""
 
 import base64
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ser import audio, decode
 from ser.errors import UserError
-from ser.features import TOP_DB, column_names
+from ser.features import TOP_DB, extract
 from ser.recogniser import Recogniser
 
 POINTS = 800  # of an outline: more than a screen shows
@@ -46,7 +47,7 @@ def outline(file: BinaryIO, limit: float) -> list[float]:
 
 
 class Spectrogram:
-    """The mel columns of the frames that the network saw: where its windows overlap, their mean.
+    """The mel spectrogram of what the network heard: where its windows overlap, their mean.
 
     Args:
         recogniser: the model.
@@ -54,32 +55,32 @@ class Spectrogram:
 
     def __init__(self, recogniser: Recogniser) -> None:
         self.recogniser = recogniser
-        features = recogniser.model.features
-        self.step = features.hop_length / recogniser.rate
-        self.columns = [i for i, name in enumerate(column_names(features)) if name.startswith("mel_")]
+        # Untrimmed, so that a column's place is its time.
+        self.features = replace(recogniser.model.features, use=["mel"], deltas=0, trim_db=None)
+        self.step = self.features.hop_length / recogniser.rate
         self.seen: list[tuple[int, np.ndarray]] = []
 
     def watch(self, start: float, samples: np.ndarray) -> None:
         """Take in a stretch, as ``Recogniser.predict`` offers it."""
-        if self.columns and len(samples) >= self.recogniser.model.features.n_fft:
-            level = self.recogniser.frames(samples)[:, self.columns]
+        if len(samples) >= self.features.n_fft:
+            level = extract(samples, self.features, self.recogniser.model.filters)
             self.seen.append((round(start / self.step), (level - level.max()).astype(np.float16)))
 
     def drawn(self, duration: float) -> dict[str, Any] | None:
-        """The picture for a page, None if the network saw no mel columns.
+        """The picture for a page, None if the network heard nothing.
 
         Args:
             duration: seconds of the recording.
 
         Returns:
             ``pixels``: base64 of (columns, mels) bytes, 255 at the maximum, 1 at ``-range`` dB, 0 where the network
-            saw nothing; ``hertz``: centre of each mel; ``duration``: seconds from the first column to the last.
+            heard nothing; ``hertz``: centre of each mel; ``duration``: seconds from the first column to the last.
         """
         if not self.seen:
             return None
         # A window's last frame may stand beyond the end of the recording.
         size = max(1, round(duration / self.step))
-        total, count = np.zeros((size, len(self.columns)), np.float32), np.zeros((size, 1), np.float32)
+        total, count = np.zeros((size, self.features.n_mels), np.float32), np.zeros((size, 1), np.float32)
         for start, level in self.seen:
             level = level[: max(0, size - start)]
             total[start : start + len(level)] += level

@@ -1,18 +1,20 @@
 """Waveform to frames: the one function that training, prediction and the demo use.
 
-MFCC, chroma and mel come from one power spectrogram per clip. Values equal librosa's own functions (see
-``tests/test_features.py`` for the tolerance). The constants of the computation (window and filter banks) are
-librosa's; they travel inside the model file, so that a prediction imports no librosa and cannot drift from what
-the network was trained on.
+MFCC, chroma, mel and prosody come from one power spectrogram per clip. The first three equal librosa's own
+functions (see ``tests/test_features.py`` for the tolerance). The constants of the computation (window and filter
+banks) are librosa's; they travel inside the model file, so that a prediction imports no librosa and cannot drift
+from what the network was trained on.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from ser.errors import UserError
-from ser.params import Features
+from ser.params import BLOCKS, Features
+from ser.prosody import COLUMNS as PROSODY
+from ser.prosody import prosody
 
 TOP_DB = 80.0  # dynamic range kept below the maximum, in dB (librosa.power_to_db's default)
 AMIN = 1e-10  # power floor (librosa.power_to_db's default)
@@ -64,7 +66,8 @@ def extract(samples: np.ndarray, params: Features, constants: Filters | None = N
         constants: window and filter banks; default: built from ``params``.
 
     Returns:
-        (frames, columns) float32 with frames = 1 + samples // hop_length; ``column_names`` says which is which.
+        (frames, columns) float32 with frames = 1 + samples // hop_length, less those that ``trim_db`` cuts off;
+        ``column_names`` says which is which.
 
     Raises:
         UserError: fewer samples than one frame.
@@ -72,31 +75,45 @@ def extract(samples: np.ndarray, params: Features, constants: Filters | None = N
     Example:
         >>> from ser import params
         >>> settings = params.load("features")
-        >>> extract(np.zeros(16000, np.float32), settings).shape == (
+        >>> extract(np.ones(16000, np.float32), settings).shape == (
         ...     1 + 16000 // settings.hop_length, len(column_names(settings)))
         True
     """
-    if params.trim_db is not None:
-        import librosa
-
-        samples, _ = librosa.effects.trim(samples, top_db=params.trim_db)
     if len(samples) < params.n_fft:
         raise UserError(f"expected at least {params.n_fft} samples (one frame), received {len(samples)}")
     constants = constants or filters(params)
     power = power_spectrogram(samples, constants.window, params.hop_length)
-    blocks = [
-        _BLOCKS[name](power, constants, params.loudness) for name in ("mfcc", "chroma", "mel") if name in params.use
-    ]
-    static = np.concatenate(blocks, axis=1, dtype=np.float32)
+    if params.trim_db is not None:
+        power = trim(power, params.trim_db)
+    blocks = {
+        "mfcc": lambda: mfcc(power, constants, params.loudness),
+        "chroma": lambda: chroma(power, constants),
+        "mel": lambda: log_mel(power, constants, params.loudness),
+        "prosody": lambda: prosody(power, constants.window, params.sample_rate),
+    }
+    static = np.concatenate([blocks[name]() for name in BLOCKS if name in params.use], axis=1, dtype=np.float32)
     return np.concatenate([static, *_deltas(static, params.deltas)], axis=1)
 
 
 def column_names(params: Features) -> list[str]:
     """Names of the columns that ``extract`` returns, such as ``mfcc_0`` or ``delta_mel_63``."""
-    sizes = {"mfcc": params.n_mfcc, "chroma": params.n_chroma, "mel": params.n_mels}
-    static = [f"{block}_{i}" for block, size in sizes.items() if block in params.use for i in range(size)]
+    numbered = {"mfcc": params.n_mfcc, "chroma": params.n_chroma, "mel": params.n_mels}
+    names = {block: range(size) for block, size in numbered.items()} | {"prosody": PROSODY}
+    static = [f"{block}_{name}" for block in BLOCKS if block in params.use for name in names[block]]
     orders = ("", "delta_", "delta2_")[: params.deltas + 1]
     return [prefix + name for prefix in orders for name in static]
+
+
+def column_indices(params: Features, use: list[str]) -> list[int]:
+    """Where the columns of some blocks are, their derivatives included.
+
+    Raises:
+        UserError: a block was not computed.
+    """
+    if missing := [block for block in use if block not in params.use]:
+        raise UserError(f"train.use: expected blocks of features.use = {list(params.use)}, received {missing[0]!r}")
+    blocks = tuple(f"{prefix}{block}_" for block in use for prefix in ("", "delta_", "delta2_"))
+    return [i for i, name in enumerate(column_names(params)) if name.startswith(blocks)]
 
 
 def power_spectrogram(samples: np.ndarray, window: np.ndarray, hop_length: int) -> np.ndarray:
@@ -116,6 +133,13 @@ def power_spectrogram(samples: np.ndarray, window: np.ndarray, hop_length: int) 
     return spectrum.real**2 + spectrum.imag**2
 
 
+def trim(power: np.ndarray, trim_db: float) -> np.ndarray:
+    """Cut off the frames at both ends that lie ``trim_db`` or more below the loudest: (frames, bins) -> the same."""
+    loudness = power.sum(axis=1)
+    loud = np.flatnonzero(loudness > loudness.max() * 10 ** (-trim_db / 10))
+    return power[loud[0] : loud[-1] + 1] if len(loud) else power  # digital silence has no loudest frame
+
+
 def log_mel(power: np.ndarray, constants: Filters, loudness: bool) -> np.ndarray:
     """Mel spectrogram in dB, at most 80 dB below its maximum: (frames, bins) -> (frames, n_mels)."""
     mel = power @ constants.mel.T
@@ -133,14 +157,11 @@ def mfcc(power: np.ndarray, constants: Filters, loudness: bool) -> np.ndarray:
     return log_mel(power, constants, loudness) @ constants.dct.T
 
 
-def chroma(power: np.ndarray, constants: Filters, loudness: bool) -> np.ndarray:
+def chroma(power: np.ndarray, constants: Filters) -> np.ndarray:
     """Pitch-class profile, each frame's maximum 1 whatever the loudness: (frames, bins) -> (frames, n_chroma)."""
     raw = power @ constants.chroma.T
     peak = raw.max(axis=1, keepdims=True)
     return np.divide(raw, peak, out=raw, where=peak > np.finfo(np.float32).tiny)
-
-
-_BLOCKS = {"mfcc": mfcc, "chroma": chroma, "mel": log_mel}
 
 
 def _deltas(static: np.ndarray, order: int) -> list[np.ndarray]:
@@ -150,6 +171,3 @@ def _deltas(static: np.ndarray, order: int) -> list[np.ndarray]:
 
     # "nearest" also serves clips shorter than the filter's nine frames.
     return [librosa.feature.delta(static, order=n, axis=0, mode="nearest") for n in range(1, order + 1)]
-
-
-__all__ = ["Filters", "astuple", "chroma", "column_names", "extract", "filters", "log_mel", "mfcc", "power_spectrogram"]

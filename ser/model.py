@@ -1,10 +1,10 @@
-"""The network, readable in one sitting: normalise, LSTM over the frames, pool over time, softmax.
+"""The network, readable in one sitting: choose columns, normalise, LSTM over the frames, pool over time, softmax.
 
 The only module that imports TensorFlow, together with ``stages/train.py``.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -30,7 +30,7 @@ def _quiet() -> Iterator[None]:
 with _quiet():
     import keras
     import tensorflow as tf
-    from keras import layers
+    from keras import layers, ops
 
 # A frame that is this value in every column is padding. No feature comes near it (dB, cepstra and chroma stay
 # within a few thousand), so a real frame is never taken for padding, as a silent one would be with 0.
@@ -43,20 +43,21 @@ def make_deterministic(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def pad(clips: list[np.ndarray]) -> np.ndarray:
-    """Stack clips of (frames, columns) into one (clips, longest, columns) array, filled up with PADDING."""
-    batch = np.full((len(clips), max(map(len, clips)), clips[0].shape[1]), PADDING, np.float32)
+def pad(clips: list[np.ndarray], length: int | None = None) -> np.ndarray:
+    """Stack clips of (frames, columns) into one (clips, length, columns) array, filled up with PADDING."""
+    batch = np.full((len(clips), length or max(map(len, clips)), clips[0].shape[1]), PADDING, np.float32)
     for row, frames in zip(batch, clips, strict=True):
         row[: len(frames)] = frames
     return batch
 
 
-def build(mean: np.ndarray, std: np.ndarray, params: Train) -> keras.Model:
+def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -> keras.Model:
     """Build the network.
 
     Args:
         mean: (columns,) mean of the training frames.
         std: (columns,) their standard deviation.
+        listen: the columns that the network hears; the others change nothing.
         params: section ``train`` of ``params.yaml``.
 
     Returns:
@@ -64,21 +65,28 @@ def build(mean: np.ndarray, std: np.ndarray, params: Train) -> keras.Model:
         changes nothing, whatever its length.
     """
     frames = keras.Input((None, len(mean)), name="frames")  # (batch, time, columns)
-    x = layers.Masking(PADDING)(frames)
+    x = ops.take(frames, listen, axis=-1)  # (batch, time, columns heard)
+    x = layers.Masking(PADDING)(x)
 
     # Normalisation is part of the model: fitted on train alone, never trained, saved with the weights. (Keras'
     # Normalization holds constants, which its ONNX export loses.)
     normalise = layers.BatchNormalization(center=False, scale=False, epsilon=0, trainable=False, name="normalise")
     x = normalise(x)
-    normalise.set_weights([mean, np.square(np.maximum(std, 1e-3))])  # a column that never changes stays finite
+    variance = np.square(np.maximum(std, 1e-3))  # a column that never changes stays finite
+    normalise.set_weights([mean[listen], variance[listen]])
 
     for depth in range(params.layers):
-        every_frame = depth < params.layers - 1 or params.pooling == "mean"
+        every_frame = depth < params.layers - 1 or params.pooling != "last"
         lstm = layers.LSTM(params.units, return_sequences=every_frame, name=f"lstm_{depth}")
         x = layers.Bidirectional(lstm)(x) if params.bidirectional else lstm(x)  # (batch, time, units or 2 units)
         x = layers.Dropout(params.dropout)(x)
-    if params.pooling == "mean":
-        x = layers.GlobalAveragePooling1D()(x)  # (batch, units or 2 units), over the clip's own frames
+    if params.pooling != "last":
+        mean_state = layers.GlobalAveragePooling1D()  # over the clip's own frames
+        mean_square = mean_state(layers.Multiply()([x, x]))
+        x = mean_state(x)  # (batch, units or 2 units)
+        if params.pooling == "statistics":
+            deviation = ops.sqrt(ops.relu(mean_square - ops.square(x)) + 1e-5)
+            x = layers.Concatenate()([x, deviation])  # twice as many
     probabilities = layers.Dense(len(EMOTIONS), activation="softmax", name="probabilities")(x)  # (batch, emotions)
     return keras.Model(frames, probabilities, name="speech_emotion")
 
@@ -89,28 +97,87 @@ def calibrate(model: keras.Model, temperature: float) -> None:
     output.set_weights([weights / temperature for weights in output.get_weights()])
 
 
-def fit(
-    model: keras.Model, train: tuple[np.ndarray, np.ndarray], val: tuple[np.ndarray, np.ndarray], params: Train
-) -> dict[str, list[float]]:
+class Voices(keras.utils.PyDataset):
+    """Batches in a new order every epoch, each clip as if somebody else had spoken it.
+
+    Every column of a clip is scaled and shifted as a whole by random amounts, drawn anew each time: where a voice lies
+    and how far it moves is left uncertain, how it moves is kept (after X. Li et al., ICLR 2022,
+    https://arxiv.org/abs/2202.03958, who do so to the statistics of hidden layers). Some speak faster, some slower.
+
+    Args:
+        clips: training clips, (frames, columns) each.
+        labels: (clips,)
+        mean: (columns,) mean of the training frames.
+        std: (columns,) their standard deviation.
+        params: section ``train`` of ``params.yaml``.
+    """
+
+    def __init__(
+        self, clips: list[np.ndarray], labels: np.ndarray, mean: np.ndarray, std: np.ndarray, params: Train
+    ) -> None:
+        super().__init__()
+        self.clips, self.labels, self.params = clips, labels, params
+        self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
+        # One length for all batches: TensorFlow compiles anew for each shape.
+        self.length = int(np.ceil(max(map(len, clips)) * (1 + params.stretch)))
+        self.random = np.random.default_rng(params.seed)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return -(-len(self.labels) // self.params.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Batch ``index`` of the epoch: (batch, length, columns) and (batch,)."""
+        chosen = self.order[index * self.params.batch_size :][: self.params.batch_size]
+        return pad([self.spoken_anew(self.clips[i]) for i in chosen], self.length), self.labels[chosen]
+
+    def spoken_anew(self, frames: np.ndarray) -> np.ndarray:
+        """Change a clip: (frames, columns) -> (frames more or less, columns)."""
+        scale = 1 + self.params.scale * self.random.standard_normal(frames.shape[1], np.float32)
+        shift = self.params.shift * self.random.standard_normal(frames.shape[1], np.float32) * self.std
+        stretch = self.random.uniform(1 - self.params.stretch, 1 + self.params.stretch)
+        if count := self.params.stretch and max(2, int(len(frames) * stretch)):
+            place = np.linspace(0, len(frames) - 1, count, dtype=np.float32)
+            before = np.minimum(place.astype(int), max(len(frames) - 2, 0))
+            after, share = np.minimum(before + 1, len(frames) - 1), (place - before)[:, None]
+            frames = frames[before] * (1 - share) + frames[after] * share
+        return self.mean + (frames - self.mean) * scale + shift
+
+    def on_epoch_end(self) -> None:
+        """Shuffle."""
+        self.order = self.random.permutation(len(self.labels))
+
+
+def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
     """Train with early stopping on ``val`` and put the best weights back.
 
     Args:
         model: as from ``build``.
-        train: frames (clips, time, columns) and labels (clips,), indices into ``EMOTIONS``.
-        val: the same for the validation part.
+        train: the training part.
+        val: frames (clips, time, columns) and labels (clips,), indices into ``EMOTIONS``.
         params: section ``train`` of ``params.yaml``.
 
     Returns:
         A value per epoch of ``loss``, ``val_loss``, ``accuracy`` and ``val_accuracy``.
     """
     optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": {"learning_rate": params.lr}})
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer, loss=smoothed(params.label_smoothing), metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
     history = model.fit(
-        *train, batch_size=params.batch_size, epochs=params.epochs, validation_data=val,
-        class_weight=class_weights(train[1], params), callbacks=[stop, OneLinePerEpoch()], verbose=0,
+        train, epochs=params.epochs, validation_data=val, shuffle=False,  # it shuffles itself
+        class_weight=class_weights(train.labels, params), callbacks=[stop, OneLinePerEpoch()], verbose=0,
     )  # fmt: skip
     return {name: history.history[name] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+
+
+def smoothed(share: float) -> Callable:
+    """Cross-entropy against targets of which ``share`` is spread over all emotions (C. Szegedy et al., CVPR 2016)."""
+
+    def loss(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+        targets = ops.one_hot(ops.reshape(labels, (-1,)), len(EMOTIONS))
+        return keras.losses.categorical_crossentropy(targets, probabilities, label_smoothing=share)
+
+    return loss
 
 
 def class_weights(labels: np.ndarray, params: Train) -> dict[int, float] | None:

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from ser import EMOTIONS
 from ser.errors import UserError
 
 # Strict: `units: "64"` or `units: true` is a slip of the pen, not a number.
@@ -24,13 +23,18 @@ Count = Annotated[int, Field(ge=1)]
 Real = Annotated[float, Field(strict=False, allow_inf_nan=False)]
 Rate = Annotated[Real, Field(gt=0, lt=1)]
 Share = Annotated[Real, Field(ge=0, lt=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
 def _unique(values: list[str]) -> list[str]:
     if len(set(values)) != len(values):
         raise ValueError(f"expected each entry once, received {values}")
     return values
+
+
+BLOCKS = ("mfcc", "chroma", "mel", "prosody")  # of columns, in this order
+Blocks = Annotated[list[Literal["mfcc", "chroma", "mel", "prosody"]], Field(min_length=1), AfterValidator(_unique)]
+Spread = Annotated[Real, Field(ge=0, le=5)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -52,7 +56,7 @@ class Features:
         hop_length: samples between the starts of two frames.
         window: taper of the frames, by its name in ``scipy.signal.get_window``.
         trim_db: silence this many dB below the clip's maximum is cut off both ends; null keeps it.
-        use: blocks of columns, in this order: ``mfcc``, ``chroma``, ``mel``.
+        use: blocks of columns, of ``BLOCKS``.
         n_mfcc: number of mel-frequency cepstral coefficients.
         n_chroma: number of pitch classes.
         n_mels: number of mel bands; MFCCs are computed from them too.
@@ -66,7 +70,7 @@ class Features:
     hop_length: Count
     window: Literal["hann", "hamming", "blackman", "boxcar"]
     trim_db: Annotated[Real, Field(gt=0)] | None
-    use: Annotated[list[Literal["mfcc", "chroma", "mel"]], Field(min_length=1)]
+    use: Blocks
     n_mfcc: Count
     n_chroma: Count
     n_mels: Annotated[int, Field(ge=2, le=512)]
@@ -75,7 +79,6 @@ class Features:
 
     @model_validator(mode="after")
     def _consistent(self) -> "Features":
-        _unique(list(self.use))
         if self.hop_length > self.n_fft:
             raise ValueError(f"expected hop_length <= n_fft = {self.n_fft}, received {self.hop_length}")
         if self.n_mfcc > self.n_mels:
@@ -110,11 +113,16 @@ class Split:
 class Train:
     """The network and how it is trained (section ``train``); see ``ser/model.py`` for what each one does."""
 
+    use: Blocks
+    shift: Spread
+    scale: Spread
+    stretch: Share
     units: Count
     layers: Annotated[int, Field(ge=1, le=8)]
     bidirectional: bool
-    pooling: Literal["mean", "max", "last"]
+    pooling: Literal["mean", "statistics", "last"]
     dropout: Share
+    label_smoothing: Share
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     lr: Rate
     batch_size: Count
@@ -191,6 +199,3 @@ def _unknown(key: str, known: list[str]) -> str:
     close = difflib.get_close_matches(str(key), known, n=1)
     hint = f" (did you mean `{close[0]}`?)" if close else ""
     return f"expected one of {', '.join(known)}; received the unknown key `{key}`{hint}"
-
-
-__all__ = ["EMOTIONS", "Corpus", "Features", "Split", "Train", "check", "load"]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ser import EMOTIONS, artifact, confidence, errors, manifest, model, params, shards
-from ser.features import filters
+from ser.features import column_indices, filters
 from ser.files import replacing
 from stages.paths import FEATURES, MANIFEST, MODELS, PLOTS, SPLITS
 
@@ -34,7 +34,8 @@ def main() -> None:
     val_clips, val_labels = load_part(table, protocol, "val")
     every_frame = np.concatenate(clips)
     mean, std = every_frame.mean(axis=0, dtype=np.float64), every_frame.std(axis=0, dtype=np.float64)
-    train, val = (model.pad(clips), labels), (model.pad(val_clips), val_labels)
+    val = (model.pad(val_clips), val_labels)
+    listen = column_indices(feature_settings, settings.use)
 
     reference = confidence.fit_reference(clips)
 
@@ -53,18 +54,16 @@ def main() -> None:
 
     with replacing(MODELS / protocol) as folder:
         model.make_deterministic(settings.seed)
-        network = model.build(mean, std, settings)
-        history = model.fit(network, train, val, settings)
+        network = model.build(mean, std, listen, settings)
+        history = model.fit(network, model.Voices(clips, labels, mean, std, settings), val, settings)
         export(network, history, folder / "model.onnx")
         network.save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         shuffled = np.random.default_rng(settings.seed).permutation(labels)
         model.make_deterministic(settings.seed)
-        control = model.build(mean, std, settings)
-        control_history = model.fit(
-            control, (train[0], shuffled), val, replace(settings, epochs=settings.control_epochs)
-        )
+        control, briefly = model.build(mean, std, listen, settings), replace(settings, epochs=settings.control_epochs)
+        control_history = model.fit(control, model.Voices(clips, shuffled, mean, std, briefly), val, briefly)
         export(control, control_history, folder / "control.onnx")
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from ser import params
 from ser.errors import UserError
-from ser.features import column_names, extract, filters
+from ser.features import column_indices, column_names, extract, filters
 
 
 def voice(seconds: float = 1.7, rate: int = 16_000) -> np.ndarray:
@@ -52,7 +52,7 @@ TOLERANCE = {"mfcc": 2e-2, "chroma": 1e-4, "mel": 2e-3}
 )
 @pytest.mark.parametrize("block", ["mfcc", "chroma", "mel"])
 def test_equals_librosa(change: dict, block: str, settings: params.Features) -> None:
-    p = replace(settings, **change, use=[block])
+    p = replace(settings, **change, use=[block], trim_db=None)
     samples = voice(rate=p.sample_rate)
     expected = librosa_features(samples, p)[block]
     received = extract(samples, p)
@@ -68,10 +68,17 @@ def test_deltas_equal_librosa(order: int, settings: params.Features) -> None:
     np.testing.assert_allclose(received[:, order * static.shape[1] :], expected, atol=1e-3)
 
 
-def test_trim_equals_librosa(settings: params.Features) -> None:
-    samples = np.concatenate([np.zeros(8000, np.float32), voice(), np.zeros(8000, np.float32)])
-    trimmed, _ = librosa.effects.trim(samples, top_db=30)
-    np.testing.assert_array_equal(extract(samples, replace(settings, trim_db=30.0)), extract(trimmed, settings))
+@pytest.mark.parametrize("trim_db", [20.0, 40.0])
+def test_trim_cuts_quiet_frames_off_both_ends_alone(trim_db: float, settings: params.Features) -> None:
+    p = replace(settings, use=["mel"])
+    quiet = 1e-5 * np.random.default_rng(0).standard_normal(8000).astype(np.float32)
+    whole = extract(np.concatenate([quiet, voice(), quiet]), replace(p, trim_db=None))
+    trimmed = extract(np.concatenate([quiet, voice(), quiet]), replace(p, trim_db=trim_db))
+    first = next(i for i in range(len(whole)) if np.array_equal(whole[i], trimmed[0]))
+    np.testing.assert_array_equal(whole[first : first + len(trimmed)], trimmed)  # the pause inside stays
+    # A frame is a third of a tenth of a second; the voice swells and fades.
+    assert 8000 / 512 - 2 <= first <= 8000 / 512 + 12
+    assert len(trimmed) <= len(whole) - 2 * first + 4
 
 
 def test_golden_values(settings: params.Features) -> None:
@@ -92,8 +99,8 @@ def test_golden_values(settings: params.Features) -> None:
 
 def test_blocks_are_columns_of_the_whole(settings: params.Features) -> None:
     samples = voice()
-    whole = extract(samples, replace(settings, use=["mel", "mfcc", "chroma"]))
-    parts = [extract(samples, replace(settings, use=[block])) for block in ("mfcc", "chroma", "mel")]
+    whole = extract(samples, replace(settings, use=["prosody", "mel", "mfcc", "chroma"]))
+    parts = [extract(samples, replace(settings, use=[block])) for block in ("mfcc", "chroma", "mel", "prosody")]
     np.testing.assert_array_equal(whole, np.concatenate(parts, axis=1))
     assert whole.dtype == np.float32
 
@@ -114,7 +121,7 @@ def test_gain_shows_with_loudness(settings: params.Features) -> None:
 @given(arrays(np.float32, st.integers(1024, 6000), elements=st.floats(-1, 1, width=32)))
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_every_clip_gives_finite_features(samples: np.ndarray) -> None:
-    p = params.load("features")
+    p = replace(params.load("features"), trim_db=None)
     frames = extract(samples, p)
     assert frames.shape == (1 + len(samples) // p.hop_length, len(column_names(p)))
     assert np.isfinite(frames).all()
@@ -122,6 +129,17 @@ def test_every_clip_gives_finite_features(samples: np.ndarray) -> None:
 
 def test_silence_is_finite(settings: params.Features) -> None:
     assert np.isfinite(extract(np.zeros(16_000, np.float32), settings)).all()
+
+
+@pytest.mark.parametrize("deltas", [0, 2])
+def test_blocks_are_found_by_their_names(deltas: int, settings: params.Features) -> None:
+    p = replace(settings, deltas=deltas)
+    names = np.array(column_names(p))
+    assert list(names[column_indices(p, ["chroma"])][:2]) == ["chroma_0", "chroma_1"]
+    assert len(column_indices(p, ["chroma"])) == (deltas + 1) * p.n_chroma
+    assert column_indices(p, list(p.use)) == list(range(len(names)))
+    with pytest.raises(UserError, match=r"train\.use: expected blocks of features\.use = \['mel'\], received 'chroma'"):
+        column_indices(replace(p, use=["mel"]), ["chroma"])
 
 
 def test_less_than_a_frame_is_refused(settings: params.Features) -> None:

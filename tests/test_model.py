@@ -10,12 +10,13 @@ import pytest
 
 from ser import EMOTIONS, artifact, confidence, model, params
 from ser.errors import UserError
-from ser.features import column_names, filters
+from ser.features import column_indices, column_names, filters
 from tests.conftest import ROOT
 
 SETTINGS = replace(params.load("train", ROOT / "params.yaml"), units=8, epochs=2, batch_size=8)
 FEATURES = params.load("features", ROOT / "params.yaml")
 COLUMNS = len(column_names(FEATURES))
+LISTEN = column_indices(FEATURES, SETTINGS.use)
 RNG = np.random.default_rng(0)
 CLIPS = [RNG.normal(-30, 20, (length, COLUMNS)).astype(np.float32) for length in (12, 20, 7, 31, 16, 9, 25, 18)]
 LABELS = np.arange(8) % 7
@@ -25,6 +26,7 @@ SHAPES = [
     {},
     {"bidirectional": False},
     {"layers": 2},
+    {"pooling": "statistics"},
     {"pooling": "last"},
     {"pooling": "last", "bidirectional": False, "layers": 2},
 ]
@@ -32,8 +34,12 @@ SHAPES = [
 
 def trained(settings: params.Train) -> tuple[model.keras.Model, dict]:
     model.make_deterministic(settings.seed)
-    network = model.build(MEAN, STD, settings)
-    return network, model.fit(network, (model.pad(CLIPS), LABELS), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
+    network = model.build(MEAN, STD, LISTEN, settings)
+    return network, model.fit(network, voices(settings), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
+
+
+def voices(settings: params.Train) -> model.Voices:
+    return model.Voices(CLIPS, LABELS, MEAN, STD, settings)
 
 
 def describe() -> artifact.Description:
@@ -93,13 +99,55 @@ def test_a_temperature_divides_the_logits() -> None:
 def test_normalisation_is_inside_and_is_not_trained() -> None:
     network, _ = trained(SETTINGS)
     mean, variance = network.get_layer("normalise").get_weights()
-    np.testing.assert_allclose(mean, MEAN, rtol=1e-6)
-    np.testing.assert_allclose(variance, STD**2, rtol=1e-5)
+    np.testing.assert_allclose(mean, MEAN[LISTEN], rtol=1e-6)
+    np.testing.assert_allclose(variance, STD[LISTEN] ** 2, rtol=1e-5)
 
 
 def test_a_constant_column_stays_finite() -> None:
-    network = model.build(np.zeros(3), np.zeros(3), SETTINGS)
+    network = model.build(np.zeros(3), np.zeros(3), [0, 1, 2], SETTINGS)
     assert np.isfinite(network.predict(np.zeros((1, 5, 3)), verbose=0)).all()
+
+
+def test_columns_that_are_not_heard_change_nothing() -> None:
+    network, _ = trained(SETTINGS)
+    deaf = np.setdiff1d(np.arange(COLUMNS), LISTEN)
+    assert len(deaf) and len(LISTEN)
+    frames = CLIPS[0][None].copy()
+    expected = network.predict(frames, verbose=0)
+    frames[..., deaf] += 1000
+    np.testing.assert_array_equal(network.predict(frames, verbose=0), expected)
+    frames[..., LISTEN[0]] += 1000
+    assert not np.array_equal(network.predict(frames, verbose=0), expected)
+
+
+def test_an_epoch_has_every_clip_once_in_an_order_of_its_own() -> None:
+    plain = voices(replace(SETTINGS, shift=0.0, scale=0.0, batch_size=3))
+    orders = []
+    for _ in range(2):
+        batches = [plain[i] for i in range(len(plain))]
+        assert [len(labels) for _, labels in batches] == [3, 3, 2]
+        firsts = [clip[0, 0] for frames, _ in batches for clip in frames]
+        np.testing.assert_allclose(sorted(firsts), sorted(clip[0, 0] for clip in CLIPS), rtol=1e-5)
+        orders.append(firsts)
+        plain.on_epoch_end()
+    assert orders[0] != orders[1]
+
+
+def test_another_voice_moves_whole_columns_by_what_was_asked_for() -> None:
+    """Each column of a clip becomes scale * column + shift: two numbers explain all of its frames."""
+    settings = replace(SETTINGS, shift=0.5, scale=0.2)
+    frames = CLIPS[1][:, :1]
+    dealer = model.Voices([frames], LABELS[:1], MEAN[:1], STD[:1], settings)
+    after = np.array([dealer.spoken_anew(frames)[:, 0] for _ in range(2000)], np.float64)
+    before = np.tile(frames[:, 0].astype(np.float64), (2000, 1))
+    scale = (after[:, 1] - after[:, 0]) / (before[:, 1] - before[:, 0])
+    shift = after[:, 0] - (MEAN[0] + (before[:, 0] - MEAN[0]) * scale)
+    expected = MEAN[0] + (before - MEAN[0]) * scale[:, None] + shift[:, None]
+    np.testing.assert_allclose(after, expected, atol=1e-2)
+    assert scale.mean() == pytest.approx(1, abs=0.02) and scale.std() == pytest.approx(0.2, abs=0.02)
+    assert shift.mean() == pytest.approx(0, abs=float(0.05 * STD[0])) and shift.std() == pytest.approx(
+        float(0.5 * STD[0]), rel=0.1
+    )
 
 
 def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
@@ -149,3 +197,24 @@ def test_metadata_is_plain_json(tmp_path: Path) -> None:
     artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES), REFERENCE)
     entries = {entry.key: entry.value for entry in onnx.load(tmp_path / "model.onnx").metadata_props}
     assert json.loads(entries["description"])["labels"] == list(EMOTIONS)
+
+
+def test_a_stretched_clip_keeps_its_course() -> None:
+    ramp = np.linspace(0, 10, 21, dtype=np.float32)[:, None]
+    settings = replace(SETTINGS, shift=0.0, scale=0.0, stretch=0.3)
+    dealer = model.Voices([ramp], LABELS[:1], np.zeros(1), np.ones(1), settings)
+    stretched = [dealer.spoken_anew(ramp)[:, 0] for _ in range(200)]
+    lengths = {len(clip) for clip in stretched}
+    assert min(lengths) in (14, 15) and max(lengths) in (26, 27) and max(lengths) <= dealer.length
+    for clip in stretched:
+        np.testing.assert_allclose(clip, np.linspace(0, 10, len(clip)), atol=1e-4)
+    assert len(dealer.spoken_anew(ramp[:1])) == 2  # a single frame is enough
+
+
+def test_smoothing_by_hand() -> None:
+    probabilities = np.full((1, 7), 0.05, np.float32)
+    probabilities[0, 2] = 0.7
+    label = np.array([2])
+    assert float(model.smoothed(0.0)(label, probabilities)[0]) == pytest.approx(-np.log(0.7), abs=1e-5)
+    expected = -(0.93 / 1 + 0) * np.log(0.7) - 6 * 0.01 * np.log(0.05) - 0.01 * np.log(0.7)
+    assert float(model.smoothed(0.07)(label, probabilities)[0]) == pytest.approx(expected, abs=1e-5)

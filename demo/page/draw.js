@@ -83,7 +83,7 @@ export function timeline(host, parts, labels, duration, seek) {
 }
 
 export function spectrogram(host, seen, duration, seek) {
-  const height = 168, made = panel(host, height, duration, "Mel spectrogram of what the network saw");
+  const height = 168, made = panel(host, height, duration, "Mel spectrogram of what the network heard");
   const width = made.x(Math.min(seen.duration, duration)) - LEFT;
   const image = element("image", { x: LEFT, y: 0, width, height, preserveAspectRatio: "none", href: pixels(seen) }, made.svg);
   if (seen.columns < width) image.style.imageRendering = "pixelated"; // frame by frame, as it is

@@ -1,0 +1,205 @@
+"""Train recipes and test them on voices that they never heard; append the results to research/results.csv.
+
+    python -m research.run --seeds 5 "prosody, perturbed"
+    python -m research.run --emodb FOLDER --ravdess FOLDER            # every recipe, proxies too
+
+Needs data/ as `dvc repro` leaves it. Recipes are chosen on the proxies, which come first: speaker-disjoint halves of
+other corpora, and pseudo-speakers, the validation clips of the training actress played slower and faster. TESS is
+reported, never chosen on. `python -m research.table` prints what was found.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import soxr
+from sklearn.metrics import recall_score
+from threadpoolctl import threadpool_limits
+
+from research import corpora
+from research.recipes import RECIPES
+from ser import EMOTIONS, audio, errors, manifest, model, params, shards
+from ser.features import column_indices, extract, filters
+from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
+
+RESULTS = Path("research/results.csv")
+SPEEDS = (0.85, 1.18)  # pitch and formants together, as a larger and a smaller person would have them
+LONGEST = 3.0  # seconds that are kept of a proxy's clip, as long as the longest one of TESS
+Clips = list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Clips of one part.
+
+    Attributes:
+        clips: (frames, columns) each.
+        labels: (clips,) indices into ``EMOTIONS``.
+        seconds: (clips,) lengths.
+    """
+
+    clips: Clips
+    labels: np.ndarray
+    seconds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a recipe is trained on, and the unheard voices that it is tested on, by name."""
+
+    train: Part
+    val: Part
+    tests: dict[str, Part]
+
+
+def proxy(name: str, folder: Path, settings: params.Features) -> Iterator[Task]:
+    """Both halves of a corpus's speakers: trained on the one, tested on the other; every eighth clip is ``val``."""
+    table = corpora.clips(name, folder)
+    longest = int(LONGEST * settings.sample_rate / settings.hop_length)
+    clips = [clip[:longest] for clip in frames([(path, 1.0) for path in table.path], settings)]
+    speakers = sorted(table.speaker.unique())
+    for half in (0, 1):
+        unheard = table.speaker.isin(speakers[half::2])
+        held_out = ~unheard & ((~unheard).cumsum() % 8 == 0)
+        masks = ~unheard & ~held_out, held_out, unheard
+        train, val, test = (_part(table[mask], clips, settings) for mask in masks)
+        yield Task(train, val, {f"{name}_{half + 1}": test})
+
+
+def tess(protocol: str, settings: params.Features) -> Task:
+    """TESS under one protocol, and the pseudo-speakers that are made of its validation clips."""
+    table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
+    rows = {part: table[table[protocol] == part].reset_index(drop=True) for part in ("train", "val", "test")}
+    parts = {name: _part(part, shards.read(FEATURES, part["clip"]), settings) for name, part in rows.items()}
+    paths = [RAW / clip for clip in rows["val"]["clip"]]
+    pseudo = {
+        f"pseudo_{speed}_{protocol}": replace(parts["val"], clips=frames([(path, speed) for path in paths], settings))
+        for speed in SPEEDS
+    }
+    return Task(parts["train"], parts["val"], pseudo | {protocol: parts["test"]})
+
+
+def frames(clips: list[tuple[Path, float]], settings: params.Features) -> Clips:
+    """Frames of audio files, each played at a speed."""
+    constants = filters(settings)
+
+    def one(path: Path, speed: float) -> np.ndarray:
+        samples, rate = audio.read(path)
+        samples = audio.resample(samples, rate, settings.sample_rate)
+        if speed != 1:
+            samples = soxr.resample(samples, settings.sample_rate * speed, settings.sample_rate)
+        return extract(samples, settings, constants)
+
+    with threadpool_limits(1):
+        return list(joblib.Parallel(n_jobs=-1, prefer="threads")(joblib.delayed(one)(*clip) for clip in clips))
+
+
+def _part(table: pd.DataFrame, clips: Clips, settings: params.Features) -> Part:
+    chosen = [clips[i] for i in table.index]
+    seconds = np.array([len(clip) for clip in chosen]) * settings.hop_length / settings.sample_rate
+    return Part(chosen, table.emotion.map(EMOTIONS.index).to_numpy(), seconds)
+
+
+def train(task: Task, settings: params.Train, listen: list[int], labels: np.ndarray) -> tuple[Any, int]:
+    """Train on ``task.train``, stop by ``task.val``; returns the network and the epoch that was kept."""
+    every = np.concatenate(task.train.clips)
+    mean, std = every.mean(axis=0, dtype=np.float64), every.std(axis=0, dtype=np.float64)
+    model.make_deterministic(settings.seed)
+    network = model.build(mean, std, listen, settings)
+    voices = model.Voices(task.train.clips, labels, mean, std, settings)
+    history = model.fit(network, voices, (model.pad(task.val.clips), task.val.labels), settings)
+    return network, int(np.argmin(history["val_loss"])) + 1
+
+
+def adapted(clips: Clips, heard: Clips) -> Clips:
+    """Give the clips of an unheard speaker the mean and standard deviation of the columns that were trained on.
+
+    This uses unlabelled audio of the test speaker: a result of its own, never mixed with the others.
+    """
+    (mean, std), (own_mean, own_std) = ((f.mean(axis=0), f.std(axis=0)) for f in map(np.concatenate, (heard, clips)))
+    return [(clip - own_mean) / np.maximum(own_std, 1e-3) * std + mean for clip in clips]
+
+
+def matched(part: Part, heard: np.ndarray) -> float:
+    """Accuracy where length says nothing: clips are weighted until every emotion is as long as the others.
+
+    In each fifth of a second every emotion gets the weight of the one that has the fewest clips there.
+    """
+    bins = (part.seconds / 0.2).astype(int)
+    counts = pd.crosstab(bins, part.labels).reindex(columns=range(len(EMOTIONS)), fill_value=0)
+    present = counts.columns[counts.sum() > 0]
+    fewest = counts[present].min(axis=1)
+    weights = np.array([fewest[b] / counts.loc[b, label] for b, label in zip(bins, part.labels, strict=True)])
+    return float(np.average(heard == part.labels, weights=weights)) if weights.sum() else float("nan")
+
+
+def test(network: Any, part: Part) -> dict[str, float]:
+    """Figures of one test part."""
+    heard = network.predict(model.pad(part.clips), batch_size=64, verbose=0).argmax(axis=1)
+    present = np.unique(part.labels)
+    recalls = recall_score(part.labels, heard, labels=present, average=None)
+    figures = {"accuracy": float((heard == part.labels).mean()), "uar": float(recalls.mean())}
+    figures["matched_length"] = matched(part, heard)
+    return figures | {f"recall_{EMOTIONS[i]}": float(recall) for i, recall in zip(present, recalls, strict=True)}
+
+
+def run(name: str, seed: int, tasks: list[Task], features: params.Features, shuffled: bool) -> list[dict[str, Any]]:
+    """Train one recipe with one seed on every task: a row per test."""
+    changes = RECIPES[name] | {"seed": seed}
+    settings = params.check(params.Train, asdict(params.load("train")) | changes, f"recipe {name}")
+    listen = column_indices(features, settings.use)
+    rows = []
+    for task in tasks:
+        begin = time.perf_counter()
+        labels = np.random.default_rng(seed).permutation(task.train.labels) if shuffled else task.train.labels
+        network, epoch = train(task, settings, listen, labels)
+        shared = {"recipe": name, "labels": "shuffled" if shuffled else "true", "seed": seed, "epoch": epoch,
+                  "parameters": network.count_params(), "seconds": round(time.perf_counter() - begin)}  # fmt: skip
+        for test_name, part in task.tests.items():
+            settings_of_test = {"inductive": part}
+            if test_name.startswith("speaker_"):
+                settings_of_test["adapted"] = replace(part, clips=adapted(part.clips, task.train.clips))
+            for setting, clips in settings_of_test.items():
+                rows.append(shared | {"test": test_name, "setting": setting} | test(network, clips))
+                print(f"{name}, seed {seed}, {test_name}, {setting}: UAR {rows[-1]['uar']:.4f}", flush=True)
+    return rows
+
+
+def main() -> None:
+    """Train, test, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", default=list(RECIPES), help="default: every one of research/recipes.py")
+    parser.add_argument("--seeds", type=int, default=5, help="how many (default: 5)")
+    parser.add_argument(
+        "--protocols", nargs="*", default=["speaker_yaf", "speaker_oaf"], help="of TESS (default: both directions)"
+    )
+    parser.add_argument("--emodb", type=Path, help="folder with EMO-DB, for the proxies")
+    parser.add_argument("--ravdess", type=Path, help="folder with RAVDESS, likewise")
+    parser.add_argument("--shuffled", action="store_true", help="train on shuffled labels: right by chance")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.recipes) - set(RECIPES):
+        raise errors.UserError(f"expected one of {', '.join(RECIPES)}; received {min(unknown)!r}")
+    features = params.load("features")
+    tasks: list[Task] = []
+    for name in corpora.CORPORA:
+        if folder := getattr(arguments, name):
+            tasks += proxy(name, folder, features)
+    tasks += [tess(protocol, features) for protocol in arguments.protocols]
+    for seed in range(arguments.seeds):
+        for recipe in arguments.recipes:
+            rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled)).round(4)
+            known = [pd.read_csv(RESULTS)] if RESULTS.exists() else []
+            table = pd.concat([*known, rows])
+            # A run that is repeated replaces its rows.
+            table = table.drop_duplicates(["recipe", "labels", "seed", "test", "setting"], keep="last")
+            table.to_csv(RESULTS, index=False)  # after each run: Ctrl-C loses one
+
+
+if __name__ == "__main__":
+    errors.run(main)

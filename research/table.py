@@ -1,0 +1,81 @@
+"""Print what research/results.csv holds, as the tables of docs/unseen-speakers.md.
+
+python -m research.table
+"""
+
+import pandas as pd
+
+from research.run import RESULTS
+from ser import EMOTIONS
+
+DIRECTIONS = {"speaker_yaf": "OAF → YAF", "speaker_oaf": "YAF → OAF"}
+
+
+def spread(values: pd.Series) -> str:
+    """Mean and standard deviation over the seeds."""
+    return f"{values.mean():.3f} ± {values.std():.3f}" if len(values) > 1 else f"{values.mean():.3f} (one seed)"
+
+
+def tess(results: pd.DataFrame) -> pd.DataFrame:
+    """A row per recipe: TESS in both directions, over the seeds that have both."""
+    rows = []
+    for recipe, runs in results[results.test.isin(DIRECTIONS)].groupby("recipe", sort=False):
+        accuracy, length = (
+            runs.pivot(index="seed", columns="test", values=name) for name in ("accuracy", "matched_length")
+        )
+        recalls = runs[[f"recall_{emotion}" for emotion in EMOTIONS]].mean()
+        lowest = str(recalls.idxmin())
+        rows.append(
+            {"recipe": recipe}
+            | {title: spread(accuracy[test]) for test, title in DIRECTIONS.items() if test in accuracy}
+            | {
+                "mean": f"**{spread(accuracy.dropna().mean(axis=1))}**",
+                "at equal length": f"{length.mean(axis=1).mean():.3f}",
+                "lowest recall": f"{lowest.removeprefix('recall_')} {recalls[lowest]:.2f}",
+                "seeds": len(accuracy),
+                "parameters": int(runs.parameters.iloc[0]),
+                "minutes": round(runs.groupby("seed").seconds.sum().mean() / 60, 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def proxies(results: pd.DataFrame) -> pd.DataFrame:
+    """A row per recipe: UAR on what recipes are chosen on."""
+    kinds = {"emodb": "EMO-DB, UAR", "ravdess": "RAVDESS, UAR", "pseudo": "pseudo-speakers, UAR"}
+    kind = results.test.str.partition("_")[0]
+    table = results[kind.isin(kinds)].assign(kind=kind).groupby(["recipe", "kind", "seed"], sort=False).uar.mean()
+    rows = table.groupby(["recipe", "kind"], sort=False).agg(spread).unstack("kind").rename(columns=kinds)
+    return rows[[title for title in kinds.values() if title in rows]].reset_index()
+
+
+def recalls(results: pd.DataFrame) -> pd.DataFrame:
+    """A row per recipe and direction: recall of every emotion, mean over the seeds."""
+    rows = results[results.test.isin(DIRECTIONS)]
+    table = rows.groupby(["recipe", "test"], sort=False)[[f"recall_{emotion}" for emotion in EMOTIONS]].mean()
+    return (
+        table.rename(columns=lambda name: name.removeprefix("recall_")).rename(index=DIRECTIONS).round(2).reset_index()
+    )
+
+
+def main() -> None:
+    """Print every table that has rows."""
+    results = pd.read_csv(RESULTS)
+    true = results[results.labels == "true"]
+    inductive = true[true.setting == "inductive"]
+    shuffled = results[(results.labels == "shuffled") & (results.setting == "inductive")]
+    rest = inductive[inductive.test.isin(["random", "word"])]
+    for title, table in (
+        ("Proxies, on which recipes are chosen", proxies(inductive)),
+        ("TESS, inductive: nothing of the test speaker is known", tess(inductive)),
+        ("Recall, inductive", recalls(inductive)),
+        ("TESS, adapted: unlabelled audio of the test speaker is used", tess(true[true.setting == "adapted"])),
+        ("Shuffled labels: chance is 0.143", tess(shuffled)),
+        ("Voices that were heard", rest.groupby(["recipe", "test"]).accuracy.agg(spread).reset_index()),
+    ):  # fmt: skip
+        if len(table):
+            print(f"### {title}\n\n{table.to_markdown(index=False, disable_numparse=True)}\n")
+
+
+if __name__ == "__main__":
+    main()
