@@ -1,6 +1,6 @@
 """What was tried: changes of section ``train`` of params.yaml, by name, in the order in which they were tried.
 
-"statistics": mean and standard deviation over time are pooled. The one that is the default changes nothing.
+The one that changes nothing is the default. "Perturbed" is ``shift`` and ``scale``, "statistics" is what is pooled.
 """
 
 from typing import Any

@@ -73,7 +73,7 @@ def proxy(name: str, folder: Path, settings: params.Features) -> Iterator[Task]:
 
 
 def tess(protocol: str, settings: params.Features) -> Task:
-    """TESS under one protocol, and the pseudo-speakers that are made of its validation clips."""
+    """TESS under one protocol; in a speaker protocol, the pseudo-speakers that are made of its validation clips too."""
     table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
     rows = {part: table[table[protocol] == part].reset_index(drop=True) for part in ("train", "val", "test")}
     parts = {name: _part(part, shards.read(FEATURES, part["clip"]), settings) for name, part in rows.items()}
@@ -81,6 +81,7 @@ def tess(protocol: str, settings: params.Features) -> Task:
     pseudo = {
         f"pseudo_{speed}_{protocol}": replace(parts["val"], clips=frames([(path, speed) for path in paths], settings))
         for speed in SPEEDS
+        if protocol.startswith("speaker_")
     }
     return Task(parts["train"], parts["val"], pseudo | {protocol: parts["test"]})
 
