@@ -21,7 +21,7 @@ def tess(results: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for recipe, runs in results[results.test.isin(DIRECTIONS)].groupby("recipe", sort=False):
         accuracy, length = (
-            runs.pivot(index="seed", columns="test", values=name) for name in ("accuracy", "matched_length")
+            runs.pivot(index="seed", columns="test", values=name) for name in ("accuracy", "equal_length")
         )
         recalls = runs[[f"recall_{emotion}" for emotion in EMOTIONS]].mean()
         lowest = str(recalls.idxmin())
@@ -30,7 +30,7 @@ def tess(results: pd.DataFrame) -> pd.DataFrame:
             | {title: spread(accuracy[test]) for test, title in DIRECTIONS.items() if test in accuracy}
             | {
                 "mean": f"**{spread(accuracy.dropna().mean(axis=1))}**",
-                "at equal length": f"{length.mean(axis=1).mean():.3f}",
+                "pairs of equal length": f"{length.mean(axis=1).mean():.3f}",
                 "lowest recall": f"{lowest.removeprefix('recall_')} {recalls[lowest]:.2f}",
                 "seeds": len(accuracy),
                 "parameters": int(runs.parameters.iloc[0]),
@@ -43,7 +43,7 @@ def tess(results: pd.DataFrame) -> pd.DataFrame:
 def proxies(results: pd.DataFrame) -> pd.DataFrame:
     """A row per recipe: UAR on what recipes are chosen on."""
     kinds = {"emodb": "EMO-DB, UAR", "ravdess": "RAVDESS, UAR", "pseudo": "pseudo-speakers, UAR"}
-    kind = results.test.str.partition("_")[0]
+    kind = results.test.str.split("_").str[0]
     table = results[kind.isin(kinds)].assign(kind=kind).groupby(["recipe", "kind", "seed"], sort=False).uar.mean()
     rows = table.groupby(["recipe", "kind"], sort=False).agg(spread).unstack("kind").rename(columns=kinds)
     return rows[[title for title in kinds.values() if title in rows]].reset_index()
@@ -61,15 +61,15 @@ def recalls(results: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Print every table that has rows."""
     results = pd.read_csv(RESULTS)
-    true = results[results.labels == "true"]
-    inductive = true[true.setting == "inductive"]
+    right = results[results.labels == "right"]
+    inductive = right[right.setting == "inductive"]
     shuffled = results[(results.labels == "shuffled") & (results.setting == "inductive")]
     rest = inductive[inductive.test.isin(["random", "word"])]
     for title, table in (
         ("Proxies, on which recipes are chosen", proxies(inductive)),
         ("TESS, inductive: nothing of the test speaker is known", tess(inductive)),
         ("Recall, inductive", recalls(inductive)),
-        ("TESS, adapted: unlabelled audio of the test speaker is used", tess(true[true.setting == "adapted"])),
+        ("TESS, adapted: unlabelled audio of the test speaker is used", tess(right[right.setting == "adapted"])),
         ("Shuffled labels: chance is 0.143", tess(shuffled)),
         ("Voices that were heard", rest.groupby(["recipe", "test"]).accuracy.agg(spread).reset_index()),
     ):  # fmt: skip

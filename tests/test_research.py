@@ -38,21 +38,21 @@ def test_names_of_the_corpora(tmp_path: Path) -> None:
         corpora.clips("ravdess", tmp_path / "emodb")
 
 
-def test_accuracy_at_equal_length_by_hand() -> None:
-    """Anger: two short, one long; disgust: one short, one long. Each bin counts each emotion once."""
-    clips = part([0, 0, 0, 1, 1], [1.0, 1.0, 2.0, 1.0, 2.0])
-    heard = np.array([0, 1, 0, 1, 0])
-    # Short: anger 1/2 right, disgust 1; long: anger 1, disgust 0.
-    assert run.matched(clips, heard) == pytest.approx((0.5 + 1 + 1 + 0) / 4)
+def test_pairs_of_equal_length_by_hand() -> None:
+    """Short: two of anger, one of disgust; long: one of each. Longer still: fear, which has no pair."""
+    clips = part([0, 0, 1, 0, 1, 2], [1.0, 1.0, 1.0, 2.0, 2.0, 3.0])
+    answers = np.array([[0.8, 0.2, 0], [0.3, 0.7, 0], [0.1, 0.9, 0], [0.6, 0.4, 0], [0.7, 0.3, 0], [1, 0, 0]])
+    # Anger, short: half right; disgust, short: right; anger, long: right; disgust, long: wrong. Each weighs 1.
+    assert run.equal_length(clips, answers) == pytest.approx((0.5 + 1 + 1 + 0) / 4)
 
 
 def test_length_alone_is_chance_at_equal_length() -> None:
     seconds = RNG.uniform(1, 3, 4000)
     labels = (RNG.uniform(0, 1, 4000) < (seconds - 1) / 2).astype(int)
     clips = run.Part([], labels, seconds)
-    by_length = (seconds > 2).astype(int)
-    assert (by_length == labels).mean() > 0.7
-    assert run.matched(clips, by_length) == pytest.approx(0.5, abs=0.03)
+    by_length = np.stack([3 - seconds, seconds - 1], axis=1)
+    assert (by_length.argmax(axis=1) == labels).mean() > 0.7
+    assert run.equal_length(clips, by_length) == pytest.approx(0.5, abs=0.03)
 
 
 def test_adapted_clips_have_the_statistics_of_those_trained_on() -> None:
@@ -72,8 +72,8 @@ def test_every_recipe_is_a_change_of_the_settings() -> None:
 
 def test_the_table_by_hand() -> None:
     rows = [
-        {"recipe": "r", "labels": "true", "setting": "inductive", "test": test, "seed": seed, "accuracy": accuracy,
-         "uar": accuracy, "matched_length": 0.5, "seconds": 60, "parameters": 10, "recall_anger": accuracy,
+        {"recipe": "r", "labels": "right", "setting": "inductive", "test": test, "seed": seed, "accuracy": accuracy,
+         "uar": accuracy, "equal_length": 0.5, "seconds": 60, "parameters": 10, "recall_anger": accuracy,
          **{f"recall_{emotion}": 0.9 for emotion in EMOTIONS[1:]}}
         for seed, pair in enumerate([(0.6, 0.8), (0.8, 0.8)])
         for test, accuracy in zip(("speaker_yaf", "speaker_oaf"), pair, strict=True)

@@ -11,7 +11,7 @@ sed 's/^corpus: [a-z]*/corpus: synthetic/' params.yaml > params.new && mv params
 
 dvc repro
 echo
-dvc metrics show metrics/summary.json
+python -c "import dvc.api, yaml; print(yaml.safe_dump(dvc.api.metrics_show('metrics/summary.json'), sort_keys=False))"
 echo
 clip=$(ls data/raw/OAF/happiness/*.wav | head -n 1)
 echo "A prediction: python -m ser.predict --model models/word/model.onnx $clip"
