@@ -1,6 +1,6 @@
 """Train recipes and test them on voices that they never heard; append the results to research/results.csv.
 
-    python -m research.run --seeds 5 "prosody, perturbed"
+    python -m research.run "prosody, perturbed, statistics"           # five seeds
     python -m research.run --emodb FOLDER --ravdess FOLDER            # every recipe, proxies too
 
 Needs data/ as `dvc repro` leaves it. Recipes are chosen on the proxies, which come first: speaker-disjoint halves of
@@ -186,7 +186,7 @@ def main() -> None:
     """Train, test, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="*", default=list(RECIPES), help="default: every one of research/recipes.py")
-    parser.add_argument("--seeds", type=int, default=5, help="how many (default: 5)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)), help="default: 0 1 2 3 4")
     parser.add_argument(
         "--protocols", nargs="*", default=["speaker_yaf", "speaker_oaf"], help="of TESS (default: both directions)"
     )
@@ -202,7 +202,7 @@ def main() -> None:
         if folder := getattr(arguments, name):
             tasks += proxy(name, folder, features)
     tasks += [tess(protocol, features) for protocol in arguments.protocols]
-    for seed in range(arguments.seeds):
+    for seed in arguments.seeds:
         for recipe in arguments.recipes:
             rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled)).round(4)
             known = [pd.read_csv(RESULTS)] if RESULTS.exists() else []
