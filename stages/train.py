@@ -57,7 +57,8 @@ def main() -> None:
         network = model.build(mean, std, listen, settings)
         history = model.fit(network, model.Voices(clips, labels, mean, std, settings), val, settings)
         export(network, history, folder / "model.onnx")
-        network.save(folder / "model.keras")
+        # The same layers without their loss, which is defined here: it loads wherever Keras is.
+        model.keras.Model(network.inputs, network.outputs).save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         shuffled = np.random.default_rng(settings.seed).permutation(labels)

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -137,6 +138,13 @@ def test_metrics_keep_the_contract(project: Project) -> None:
 def test_the_network_learns_and_the_corpus_is_not_trivial(project: Project) -> None:
     accuracy = project.json("word.json")["accuracy"]
     assert 0.4 < accuracy < 1.0
+
+
+def test_the_keras_file_loads_without_this_project(project: Project, tmp_path: Path) -> None:
+    code = "import sys, keras; print(keras.models.load_model(sys.argv[1]).output_shape)"
+    path = str(project.folder / "models/word/model.keras")
+    result = subprocess.run([sys.executable, "-c", code, path], cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout.strip() == "(None, 7)", result.stderr
 
 
 def test_the_summary_holds_what_was_run_and_nothing_else(project: Project) -> None:
