@@ -2,7 +2,7 @@
 
 A synthesiser's voice is unlike the training clips, and the model says so: one example shows that. The others are
 put through an equaliser, which gives them the average spectrum of the training clips, as if the same microphone
-had recorded them; of those, the first ones that the model answers are taken.
+had recorded them; of those, the first ones that the model answers are taken, each with another emotion.
 """
 
 import io
@@ -17,11 +17,12 @@ import soundfile
 from ser import audio, synthetic
 from ser.features import column_names
 from ser.recogniser import Recogniser
+from ser.timeline import SLOT
 
-WORDS = 5
-ANSWERED = 3
+WORDS = 12
+ANSWERED = 2
 ROUNDS = 3  # of the equaliser: what it changes moves the maximum that the features refer to
-PAUSE = 0.8  # seconds
+PAUSE = 3 * SLOT  # seconds
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ class Examples:
             clips = {path.stem: audio.resample(*audio.read(path), self.recogniser.rate) for path in paths}
         voices = self._voices(clips)
         plain = clips["YAF_stone_neutral"]
-        pause = np.zeros(int(PAUSE * self.recogniser.rate), np.float32)
-        parts = [part for sound in [*voices.values(), plain] for part in (sound, pause)]
         examples = {
             f"{stem.split('_')[1]}-{stem.split('_')[2]}.wav": self._example(*_described(stem), sound)
             for stem, sound in voices.items()
         }
         return examples | {
-            "long.wav": self._example("Several in a row", "longer than 3 s: a timeline", np.concatenate(parts[:-1])),
+            "long.wav": self._example(
+                "Several in a row", "longer than 3 s: a timeline", self._long([*voices.values(), plain])
+            ),
             "plain.wav": self._example("Another microphone", "the same voice, not equalised", plain),
             "silence.wav": self._example(
                 "Silence", "two seconds of it", np.zeros(2 * self.recogniser.rate, np.float32)
@@ -88,12 +89,21 @@ class Examples:
         # Word by word: neighbours in this order differ in what the synthesiser was told.
         for stem in sorted(clips, key=lambda stem: (stem.split("_")[1], stem)):
             sound = equalised(clips[stem], self.recogniser)
-            answer = self.recogniser.predict(sound, self.recogniser.rate)
-            if answer.reason is None and answer.emotion not in found:
-                found[answer.emotion] = (stem, sound)
+            # Whole slots, so that the clip means the same alone and in the long example.
+            sound = np.pad(sound, (0, -len(sound) % int(SLOT * self.recogniser.rate)))
+            alone, among_others = (
+                self.recogniser.predict(one, self.recogniser.rate) for one in (sound, self._long([sound, sound]))
+            )
+            if alone.reason is None and alone.emotion == among_others.emotion and alone.emotion not in found:
+                found[alone.emotion] = (stem, sound)
             if len(found) == ANSWERED:
                 break
         return dict(found.values())
+
+    def _long(self, sounds: list[np.ndarray]) -> np.ndarray:
+        """One after the other, with pauses: (samples,)."""
+        pause = np.zeros(int(PAUSE * self.recogniser.rate), np.float32)
+        return np.concatenate([part for sound in sounds for part in (sound, pause)])
 
     def _example(self, title: str, note: str, samples: np.ndarray) -> Example:
         file = io.BytesIO()

@@ -29,7 +29,7 @@ FOLDER = Path("search")
 SPACE: dict[str, BaseDistribution] = {
     "train.units": CategoricalDistribution([32, 64, 128]),
     "train.layers": CategoricalDistribution([1, 2]),
-    "train.pooling": CategoricalDistribution(["mean", "last"]),
+    "train.pooling": CategoricalDistribution(["statistics", "mean", "last"]),
     "train.dropout": FloatDistribution(0, 0.6),
     "train.lr": FloatDistribution(3e-4, 1e-2, log=True),
     "train.batch_size": CategoricalDistribution([32, 64, 128]),
