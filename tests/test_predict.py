@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -387,9 +386,8 @@ def test_ctrl_c_ends_at_once(folder: Path, clip: Path) -> None:
     assert run.stdout is not None
     run.stdout.readline()
     run.send_signal(2)
-    start = time.perf_counter()
-    _, errors = run.communicate(timeout=20)
-    assert time.perf_counter() - start < 5
+    answers, errors = run.communicate(timeout=120)
+    assert len(answers.splitlines()) < 1000, "of 2000: it went on"
     assert run.returncode == 130 and errors.strip() == b"interrupted"
 
 
