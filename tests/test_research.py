@@ -94,13 +94,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.mark.slow
 def test_no_statistic_of_the_test_speaker_reaches_the_model(project: Project) -> None:
-    """The test speaker's features become noise: what is trained stays the same, bit for bit."""
+    """The test speaker's features become noise: what the model answers and says of itself stays the same, to the bit."""
     script = """
-import numpy as np, onnx
-network = onnx.load("models/speaker_oaf/model.onnx")
-np.savez("PATH", **{tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in network.graph.initializer},
-         metadata=[entry.value for entry in network.metadata_props if entry.key != "description"])
+import json, sys, numpy as np
+from ser.artifact import Artifact
+model = Artifact("models/speaker_oaf/model.onnx")
+columns = model.session.get_inputs()[0].shape[2]
+frames = np.random.default_rng(1).normal(-10, 20, (50, 60, columns)).astype(np.float32)
+metadata = model.session.get_modelmeta().custom_metadata_map
+print(json.dumps([metadata, model.probabilities(frames).tolist()], sort_keys=True))
 """
+    said = []
     for name in ("before", "after"):
         if name == "after":
             shard = project.folder / "data/features/OAF.npz"
@@ -108,13 +112,11 @@ np.savez("PATH", **{tensor.name: onnx.numpy_helper.to_array(tensor) for tensor i
                 content = dict(arrays)
             content["frames"] = RNG.normal(size=content["frames"].shape).astype(np.float32)
             np.savez(shard, **content)
-        for command in (("-m", "stages.train", "speaker_oaf"), ("-c", script.replace("PATH", f"{name}.npz"))):
+        for command in (("-m", "stages.train", "speaker_oaf"), ("-c", script)):
             result = project.run("python", *command)
             assert result.returncode == 0, result.stderr
-    before, after = (np.load(project.folder / f"{name}.npz") for name in ("before", "after"))
-    assert set(before) == set(after) and len(before.files) > 5
-    for name in before:
-        np.testing.assert_array_equal(before[name], after[name])
+        said.append(result.stdout)
+    assert said[0] == said[1] and '"temperature' in said[0].replace("\\", "")
 
 
 @pytest.mark.slow
