@@ -94,7 +94,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.mark.slow
 def test_no_statistic_of_the_test_speaker_reaches_the_model(project: Project) -> None:
-    """The test speaker's features become noise: what the model answers and says of itself stays the same, to the bit."""
+    """The test speaker's features become noise: what the model answers and says of itself stays the same."""
     script = """
 import json, sys, numpy as np
 from ser.artifact import Artifact
