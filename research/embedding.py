@@ -14,12 +14,20 @@ import numpy as np
 import pandas as pd
 from sklearn.manifold import TSNE
 
+from research.table import DIRECTIONS
 from ser import EMOTIONS, manifest, model, pictures, shards
 from stages.paths import FEATURES, MANIFEST, MODELS, SPLITS
 
 PICTURE = Path("docs/unseen-speakers.png")
-COLOURS = ("#e45756", "#7a9a4b", "#a17bd1", "#e0ae1c", "#f28e5b", "#5b9bd5", "#7f7f7f")  # as on the web page
-DIRECTIONS = {"speaker_yaf": "OAF → YAF", "speaker_oaf": "YAF → OAF"}
+COLOURS = (
+    "#e45756",
+    "#7a9a4b",
+    "#a17bd1",
+    "#e0ae1c",
+    "#f28e5b",
+    "#5b9bd5",
+    "#7f7f7f",
+)  # the page's, grey darker
 
 
 def pooled(protocol: str, clips: pd.Series) -> np.ndarray:

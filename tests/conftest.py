@@ -30,3 +30,16 @@ def clips() -> pd.DataFrame:
         for word in (f"word{i:02}" for i in range(20))
     ]
     return pd.DataFrame(rows).assign(recording=lambda table: table["clip"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small model of its own, ``model.onnx``, and the clips it was made of, ``clips/``."""
+    pytest.importorskip("espeakng_loader")
+    from tests import listener
+
+    place = tmp_path_factory.mktemp("listener")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        listener.make(place)
+    return place

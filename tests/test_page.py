@@ -13,26 +13,14 @@ import soundfile
 
 from demo import app
 from ser import EMOTIONS
-from tests import listener
-from tests.conftest import ROOT
 from tests.served import served
 
-pytest.importorskip("espeakng_loader")
 playwright = pytest.importorskip("playwright.sync_api")
 expect, Page, Browser = playwright.expect, playwright.Page, playwright.Browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 PATIENCE = 120_000  # ms; a busy machine is slow
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("page")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        listener.make(place)
-    return place
 
 
 @pytest.fixture(scope="module")

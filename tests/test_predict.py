@@ -25,25 +25,13 @@ from stages import features as features_stage
 from tests import listener, odd_files
 from tests.conftest import ROOT
 
-pytest.importorskip("espeakng_loader")
 
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``model.onnx`` and ``clips/``."""
-    place = tmp_path_factory.mktemp("listener")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        listener.make(place)
-    return place
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def model(folder: Path) -> ser.Recogniser:
     return ser.load(folder / "model.onnx")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clip(folder: Path, model: ser.Recogniser) -> Path:
     """The clip that is recognised best."""
 
@@ -54,7 +42,7 @@ def clip(folder: Path, model: ser.Recogniser) -> Path:
     return max(sorted((folder / "clips").rglob("*.wav")), key=certainty)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> tuple[Path, dict[str, str]]:
     """A folder of odd files, and what each has to end in."""
     place = tmp_path_factory.mktemp("odd")
@@ -203,7 +191,7 @@ def test_video_is_told_how_to_convert(model: ser.Recogniser, odd: tuple[Path, di
 # --- Long recordings -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def long(clip: Path) -> tuple[np.ndarray, int]:
     """Speech for about 6 s, silence for 2 s, noise for 4 s."""
     samples, rate = soundfile.read(clip, dtype="float32")

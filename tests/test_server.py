@@ -24,20 +24,9 @@ from demo import app, examples, pictures
 from ser import EMOTIONS, params
 from ser.errors import UserError
 from ser.features import column_indices
-from tests import listener, odd_files
+from tests import odd_files
 from tests.conftest import ROOT
 from tests.served import address, served, start
-
-pytest.importorskip("espeakng_loader")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("server")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        listener.make(place)
-    return place
 
 
 @pytest.fixture(scope="module")

@@ -64,8 +64,8 @@ export function timeline(host, parts, labels, duration, seek) {
   const lane = 20, height = lane * labels.length;
   const spoken = parts.map((part) => `${clock(part.start)} to ${clock(part.end)} ${part.emotion}`).slice(0, 20).join(", ");
   const made = panel(host, height, duration, `Timeline: ${spoken}`);
-  const hatch = element("pattern", { id: "hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, element("defs", {}, made.svg));
-  element("line", { class: "hatch", y2: 7 }, hatch);
+  const tile = { id: "unsure", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
+  element("line", { class: "stripe", y2: 7 }, element("pattern", tile, element("defs", {}, made.svg)));
   labels.forEach((label, i) => {
     element("text", { x: LEFT - 8, y: lane * i + 14, "text-anchor": "end" }, made.svg, label);
     if (i) element("line", { class: "axis", x1: LEFT, x2: made.right, y1: lane * i, y2: lane * i }, made.svg);
@@ -74,7 +74,7 @@ export function timeline(host, parts, labels, duration, seek) {
     if (emotion === "silence") continue;
     const row = labels.indexOf(emotion), place = { x: made.x(start), width: Math.max(made.x(end) - made.x(start), 1.5) };
     const block = row < 0
-      ? element("rect", { ...place, y: 0, height, fill: "url(#hatch)" }, made.svg)
+      ? element("rect", { ...place, y: 0, height, fill: "url(#unsure)" }, made.svg)
       : element("rect", { ...place, y: lane * row + 3, height: lane - 6, rx: 3 }, made.svg);
     if (row >= 0) block.style.fill = `var(--${emotion})`;
     element("title", {}, block, `${clock(start)} – ${clock(end)} ${emotion}${row < 0 ? "" : " " + percent(probability)}`);
