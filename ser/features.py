@@ -17,6 +17,7 @@ from ser.prosody import COLUMNS as PROSODY
 from ser.prosody import prosody
 
 TOP_DB = 80.0  # dynamic range kept below the maximum, in dB (librosa.power_to_db's default)
+RUMBLE = 60.0  # Hz: below any voice; what lies there is the room's and the recorder's, and differs between sessions
 AMIN = 1e-10  # power floor (librosa.power_to_db's default)
 
 
@@ -83,13 +84,16 @@ def extract(samples: np.ndarray, params: Features, constants: Filters | None = N
         raise UserError(f"expected at least {params.n_fft} samples (one frame), received {len(samples)}")
     constants = constants or filters(params)
     power = power_spectrogram(samples, constants.window, params.hop_length)
+    frequency = np.linspace(0, params.sample_rate / 2, power.shape[1])
+    voice = np.where(frequency < RUMBLE, 0, power).astype(np.float32)
     if params.trim_db is not None:
-        power = trim(power, params.trim_db)
+        kept = trim(voice, params.trim_db)
+        power, voice = power[kept], voice[kept]
     blocks = {
         "mfcc": lambda: mfcc(power, constants, params.loudness),
         "chroma": lambda: chroma(power, constants),
         "mel": lambda: log_mel(power, constants, params.loudness),
-        "prosody": lambda: prosody(power, constants.window, params.sample_rate),
+        "prosody": lambda: prosody(voice, constants.window, params.sample_rate),
     }
     static = np.concatenate([blocks[name]() for name in BLOCKS if name in params.use], axis=1, dtype=np.float32)
     return np.concatenate([static, *_deltas(static, params.deltas)], axis=1)
@@ -133,11 +137,16 @@ def power_spectrogram(samples: np.ndarray, window: np.ndarray, hop_length: int) 
     return spectrum.real**2 + spectrum.imag**2
 
 
-def trim(power: np.ndarray, trim_db: float) -> np.ndarray:
-    """Cut off the frames at both ends that lie ``trim_db`` or more below the loudest: (frames, bins) -> the same."""
+def trim(power: np.ndarray, trim_db: float) -> slice:
+    """Which frames are left without those at both ends that lie ``trim_db`` or more below the loudest one.
+
+    Args:
+        power: (frames, bins)
+        trim_db: dB
+    """
     loudness = power.sum(axis=1)
     loud = np.flatnonzero(loudness > loudness.max() * 10 ** (-trim_db / 10))
-    return power[loud[0] : loud[-1] + 1] if len(loud) else power  # digital silence has no loudest frame
+    return slice(loud[0], loud[-1] + 1) if len(loud) else slice(None)  # digital silence has no loudest frame
 
 
 def log_mel(power: np.ndarray, constants: Filters, loudness: bool) -> np.ndarray:

@@ -103,6 +103,7 @@ class Voices(keras.utils.PyDataset):
     Every column of a clip is scaled and shifted as a whole by random amounts, drawn anew each time: where a voice lies
     and how far it moves is left uncertain, how it moves is kept (after X. Li et al., ICLR 2022,
     https://arxiv.org/abs/2202.03958, who do so to the statistics of hidden layers). Some speak faster, some slower.
+    Every value is blurred by noise of its own: no single frame has to be as this speaker's is.
 
     Args:
         clips: training clips, (frames, columns) each.
@@ -141,7 +142,8 @@ class Voices(keras.utils.PyDataset):
             before = np.minimum(place.astype(int), max(len(frames) - 2, 0))
             after, share = np.minimum(before + 1, len(frames) - 1), (place - before)[:, None]
             frames = frames[before] * (1 - share) + frames[after] * share
-        return self.mean + (frames - self.mean) * scale + shift
+        noise = self.params.noise * self.random.standard_normal(frames.shape, np.float32) * self.std
+        return self.mean + (frames - self.mean) * scale + shift + noise
 
     def on_epoch_end(self) -> None:
         """Shuffle."""
@@ -150,6 +152,9 @@ class Voices(keras.utils.PyDataset):
 
 def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
     """Train with early stopping on ``val`` and put the best weights back.
+
+    The weights that are judged and kept are a moving average over the steps (B. Polyak and A. Juditsky, SIAM J.
+    Control Optim. 30(4), 1992): single networks agree on the voice they know and scatter on others.
 
     Args:
         model: as from ``build``.
@@ -160,12 +165,15 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
     Returns:
         A value per epoch of ``loss``, ``val_loss``, ``accuracy`` and ``val_accuracy``.
     """
-    optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": {"learning_rate": params.lr}})
+    config = {"learning_rate": params.lr, "use_ema": params.average > 0, "ema_momentum": params.average}
+    optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": config})
     model.compile(optimizer, loss=smoothed(params.label_smoothing), metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
+    # First the average is put in, so that early stopping keeps it rather than the weights of the last step.
+    averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if params.average else []
     history = model.fit(
         train, epochs=params.epochs, validation_data=val, shuffle=False,  # it shuffles itself
-        class_weight=class_weights(train.labels, params), callbacks=[stop, OneLinePerEpoch()], verbose=0,
+        class_weight=class_weights(train.labels, params), callbacks=[*averaged, stop, OneLinePerEpoch()], verbose=0,
     )  # fmt: skip
     return {name: history.history[name] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
 

@@ -117,6 +117,7 @@ class Train:
     shift: Spread
     scale: Spread
     stretch: Share
+    noise: Spread
     units: Count
     layers: Annotated[int, Field(ge=1, le=8)]
     bidirectional: bool
@@ -125,6 +126,7 @@ class Train:
     label_smoothing: Share
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     lr: Rate
+    average: Share
     batch_size: Count
     epochs: Count
     patience: Count

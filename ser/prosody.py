@@ -23,7 +23,7 @@ REACH = 18.0  # semitones from the median that are kept
 CANDIDATES = 6  # maxima of the autocorrelation per frame
 # After Boersma, where costs are in units of the autocorrelation (0 to 1).
 UNVOICED = 0.45  # what a voiced candidate has to beat
-QUIET_DB = -35.0  # nothing voiced is looked for below this level
+QUIET_DB = -30.0  # nothing voiced is looked for below this level
 OCTAVE = 0.02  # a high pitch is preferred, per octave
 JUMP = 0.35  # per octave from one frame to the next
 SWITCH = 0.14  # voiced to unvoiced, or back
