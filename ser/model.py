@@ -74,6 +74,7 @@ def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -
     x = normalise(x)
     variance = np.square(np.maximum(std, 1e-3))  # a column that never changes stays finite
     normalise.set_weights([mean[listen], variance[listen]])
+    x = layers.GaussianNoise(params.noise)(x)  # in training only: no single frame has to be as this speaker's is
 
     for depth in range(params.layers):
         every_frame = depth < params.layers - 1 or params.pooling != "last"
@@ -103,7 +104,6 @@ class Voices(keras.utils.PyDataset):
     Every column of a clip is scaled and shifted as a whole by random amounts, drawn anew each time: where a voice lies
     and how far it moves is left uncertain, how it moves is kept (after X. Li et al., ICLR 2022,
     https://arxiv.org/abs/2202.03958, who do so to the statistics of hidden layers). Some speak faster, some slower.
-    Every value is blurred by noise of its own: no single frame has to be as this speaker's is.
 
     Args:
         clips: training clips, (frames, columns) each.
@@ -142,8 +142,7 @@ class Voices(keras.utils.PyDataset):
             before = np.minimum(place.astype(int), max(len(frames) - 2, 0))
             after, share = np.minimum(before + 1, len(frames) - 1), (place - before)[:, None]
             frames = frames[before] * (1 - share) + frames[after] * share
-        noise = self.params.noise * self.random.standard_normal(frames.shape, np.float32) * self.std
-        return self.mean + (frames - self.mean) * scale + shift + noise
+        return self.mean + (frames - self.mean) * scale + shift
 
     def on_epoch_end(self) -> None:
         """Shuffle."""
