@@ -74,7 +74,6 @@ def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -
     x = normalise(x)
     variance = np.square(np.maximum(std, 1e-3))  # a column that never changes stays finite
     normalise.set_weights([mean[listen], variance[listen]])
-    x = layers.GaussianNoise(params.noise)(x)  # in training only: no single frame has to be as this speaker's is
 
     for depth in range(params.layers):
         every_frame = depth < params.layers - 1 or params.pooling != "last"
@@ -152,9 +151,6 @@ class Voices(keras.utils.PyDataset):
 def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
     """Train with early stopping on ``val`` and put the best weights back.
 
-    The weights that are judged and kept are a moving average over the steps (B. Polyak and A. Juditsky, SIAM J.
-    Control Optim. 30(4), 1992): single networks agree on the voice they know and scatter on others.
-
     Args:
         model: as from ``build``.
         train: the training part.
@@ -164,15 +160,12 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
     Returns:
         A value per epoch of ``loss``, ``val_loss``, ``accuracy`` and ``val_accuracy``.
     """
-    config = {"learning_rate": params.lr, "use_ema": params.average > 0, "ema_momentum": params.average}
-    optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": config})
+    optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": {"learning_rate": params.lr}})
     model.compile(optimizer, loss=smoothed(params.label_smoothing), metrics=["accuracy"])
     stop = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
-    # First the average is put in, so that early stopping keeps it rather than the weights of the last step.
-    averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if params.average else []
     history = model.fit(
         train, epochs=params.epochs, validation_data=val, shuffle=False,  # it shuffles itself
-        class_weight=class_weights(train.labels, params), callbacks=[*averaged, stop, OneLinePerEpoch()], verbose=0,
+        class_weight=class_weights(train.labels, params), callbacks=[stop, OneLinePerEpoch()], verbose=0,
     )  # fmt: skip
     return {name: history.history[name] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
 

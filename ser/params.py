@@ -33,6 +33,7 @@ def _unique(values: list[str]) -> list[str]:
 
 BLOCKS = ("mfcc", "chroma", "mel", "prosody")  # of columns, in this order
 Blocks = Annotated[list[Literal["mfcc", "chroma", "mel", "prosody"]], Field(min_length=1), AfterValidator(_unique)]
+LOWEST_PITCH = 70  # Hz that block prosody looks for
 Spread = Annotated[Real, Field(ge=0, le=5)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -81,6 +82,8 @@ class Features:
     def _consistent(self) -> "Features":
         if self.hop_length > self.n_fft:
             raise ValueError(f"expected hop_length <= n_fft = {self.n_fft}, received {self.hop_length}")
+        if "prosody" in self.use and self.n_fft < (shortest := -(-self.sample_rate // LOWEST_PITCH)):
+            raise ValueError(f"expected n_fft >= {shortest}, a period of {LOWEST_PITCH} Hz, received {self.n_fft}")
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"expected n_mfcc <= n_mels = {self.n_mels}, received {self.n_mfcc}")
         return self
@@ -117,7 +120,6 @@ class Train:
     shift: Spread
     scale: Spread
     stretch: Share
-    noise: Spread
     units: Count
     layers: Annotated[int, Field(ge=1, le=8)]
     bidirectional: bool
@@ -126,7 +128,6 @@ class Train:
     label_smoothing: Share
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     lr: Rate
-    average: Share
     batch_size: Count
     epochs: Count
     patience: Count

@@ -11,13 +11,15 @@ IEEE Trans. Affective Computing 7(2), 2016, doi:10.1109/TAFFC.2015.2457417).
 
 import numpy as np
 
+from ser.params import LOWEST_PITCH
+
 COLUMNS = (
     "f0", "f0_contour", "voiced", "f0_level", "harmonicity", "level", "alpha_ratio", "hammarberg", "high_ratio",
     "centroid", "flatness", "slope_0_500", "slope_500_1500", "h1_h2",
 )  # fmt: skip
 
 FLOOR_DB = -60.0  # level below the clip's maximum
-PITCH = (70.0, 600.0)  # Hz
+PITCH = (LOWEST_PITCH, 600.0)  # Hz
 USUAL = 200.0  # Hz: f0_level is 0 semitones here
 REACH = 18.0  # semitones from the median that are kept
 CANDIDATES = 6  # maxima of the autocorrelation per frame
@@ -33,7 +35,7 @@ def prosody(power: np.ndarray, window: np.ndarray, sample_rate: int) -> np.ndarr
     """Columns ``COLUMNS`` of every frame.
 
     Args:
-        power: (frames, 1 + n_fft / 2) power spectrogram.
+        power: (frames, 1 + n_fft / 2) power spectrogram, without what lies below a voice: rumble is taken for one.
         window: (n_fft,) that it was made with.
         sample_rate: Hz
 
