@@ -81,6 +81,24 @@ def test_trim_cuts_quiet_frames_off_both_ends_alone(trim_db: float, settings: pa
     assert len(trimmed) <= len(whole) - 2 * first + 4
 
 
+def test_rumble_is_no_voice(settings: params.Features) -> None:
+    """The hum of a room below any voice: neither its pitch nor the length of the clip comes through."""
+    random = np.random.default_rng(0)
+    hiss = 0.003 * random.standard_normal(8000).astype(np.float32)
+    clean = np.concatenate([np.zeros(8000, np.float32), voice(), hiss, voice(), np.zeros(8000, np.float32)])
+    low = np.fft.rfft(random.standard_normal(len(clean)))
+    low[np.fft.rfftfreq(len(clean), 1 / settings.sample_rate) > 28] = 0
+    rumble = np.fft.irfft(low, len(clean)).astype(np.float32)
+    rumble *= 0.003 / rumble.std()
+    p = replace(settings, use=["prosody"])
+    expected, received = extract(clean, p), extract(clean + rumble, p)
+    assert abs(len(expected) - len(received)) <= 1
+    names = column_names(p)
+    for name, tolerance in {"prosody_voiced": 0.03, "prosody_f0_level": 0.2, "prosody_level": 1.5}.items():
+        means = (frames[:, names.index(name)].mean() for frames in (expected, received))
+        assert abs(np.subtract(*means)) < tolerance, name
+
+
 def test_golden_values(settings: params.Features) -> None:
     """Fixed numbers: an upgrade of librosa or numpy that moves them is noticed."""
     t = np.arange(16_000) / 16_000

@@ -61,6 +61,8 @@ def test_the_committed_file_is_valid(tmp_path: Path) -> None:
         ("features.use", ["mel", "mel"], "features.use: expected each entry once, received ['mel', 'mel']"),
         ("features.n_mfcc", 65, "features: expected n_mfcc <= n_mels = 64, received 65"),
         ("features.hop_length", 2048, "features: expected hop_length <= n_fft = 1024, received 2048"),
+        ("features.n_fft", 128, "features: expected hop_length <= n_fft = 128, received 512"),
+        ("features.sample_rate", 96_000, "features: expected n_fft >= 1372, a period of 70 Hz, received 1024"),
         ("features.trim_db", -1, "features.trim_db: expected greater than 0, received -1"),
         ("split.fold", 5, "split: expected fold < folds = 5, received 5"),
         ("synthetic_words", 4, "synthetic_words: expected greater than or equal to 5, received 4"),
