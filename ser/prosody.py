@@ -11,15 +11,13 @@ IEEE Trans. Affective Computing 7(2), 2016, doi:10.1109/TAFFC.2015.2457417).
 
 import numpy as np
 
-from ser.params import LOWEST_PITCH
-
 COLUMNS = (
     "f0", "f0_contour", "voiced", "f0_level", "harmonicity", "level", "alpha_ratio", "hammarberg", "high_ratio",
     "centroid", "flatness", "slope_0_500", "slope_500_1500", "h1_h2",
 )  # fmt: skip
 
 FLOOR_DB = -60.0  # level below the clip's maximum
-PITCH = (LOWEST_PITCH, 600.0)  # Hz
+PITCH = (70.0, 600.0)  # Hz
 USUAL = 200.0  # Hz: f0_level is 0 semitones here
 REACH = 18.0  # semitones from the median that are kept
 CANDIDATES = 6  # maxima of the autocorrelation per frame

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ser.features import power_spectrogram
-from ser.prosody import COLUMNS, FLOOR_DB, REACH, prosody
+from ser.params import LOWEST_PITCH
+from ser.prosody import COLUMNS, FLOOR_DB, PITCH, REACH, prosody
 
 RATE = 16_000
 HANN = np.hanning(1025)[:-1].astype(np.float32)
@@ -96,6 +97,11 @@ def test_the_sample_rate_does_not_matter() -> None:
 )
 def test_what_is_no_voice_is_finite(samples: np.ndarray) -> None:
     columns(samples.astype(np.float32))
+
+
+def test_the_settings_know_the_lowest_pitch() -> None:
+    """It stands twice, so that ``ser/prosody.py`` needs numpy alone."""
+    assert PITCH[0] == LOWEST_PITCH
 
 
 @pytest.mark.parametrize("rate", [4000, 8000])
