@@ -39,6 +39,9 @@ CORPORA = {
     ),
 }  # fmt: skip
 
+# Speakers that no recipe was chosen on: heard once, by `python -m research.run --kept-back`.
+KEPT_BACK = {"ravdess": [f"{actor:02}" for actor in range(13, 25)]}
+
 
 def clips(name: str, folder: Path) -> pd.DataFrame:
     """Clips of a corpus below ``folder``: columns ``path``, ``speaker``, ``emotion``, in the order of their names.

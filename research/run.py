@@ -2,6 +2,7 @@
 
     python -m research.run "prosody, perturbed, statistics"           # five seeds
     python -m research.run --emodb FOLDER --ravdess FOLDER            # every recipe, proxies too
+    python -m research.run --kept-back --ravdess FOLDER RECIPE        # once, when the recipe is settled
 
 Needs data/ as `dvc repro` leaves it. Recipes are chosen on the proxies, which come first: speaker-disjoint halves of
 other corpora, and pseudo-speakers, the validation clips of the training actress played slower and faster. TESS is
@@ -31,6 +32,7 @@ from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
 RESULTS = Path("research/results.csv")
 SPEEDS = (0.85, 1.18)  # pitch and formants together, as a larger and a smaller person would have them
+EPOCH = 1200  # clips, about as many as one actress trains on: a proxy's are repeated, for as many steps as TESS has
 LONGEST = 3.0  # seconds that are kept of a proxy's clip, as long as the longest one of TESS
 Clips = list[np.ndarray]
 
@@ -59,18 +61,38 @@ class Task:
     tests: dict[str, Part]
 
 
-def proxy(name: str, folder: Path, settings: params.Features) -> Iterator[Task]:
-    """Both halves of a corpus's speakers: trained on the one, tested on the other; every eighth clip is ``val``."""
+def proxy(name: str, folder: Path, settings: params.Features, kept_back: bool = False) -> Iterator[Task]:
+    """Train on speakers of a corpus, test on others of it; every eighth clip that is trained on is ``val``.
+
+    Args:
+        name: of ``corpora.CORPORA``.
+        folder: where it lies.
+        settings: section ``features`` of ``params.yaml``.
+        kept_back: test on the speakers that were kept back, trained on all others. Without, nothing is known of the
+            former: both halves of the others are tested, trained on the other half.
+
+    Raises:
+        UserError: none of the speakers that were kept back is there.
+    """
     table = corpora.clips(name, folder)
+    away = table.speaker.isin(corpora.KEPT_BACK.get(name, []))
+    if kept_back and not away.any():
+        raise errors.UserError(f"{folder}: expected speakers of {name} that were kept back, found none")
+    table = table if kept_back else table[~away].reset_index(drop=True)
+    speakers = sorted(table.speaker.unique())
+    unheard_by_test = {f"{name}_{half + 1}": speakers[half::2] for half in (0, 1)}
+    if kept_back:
+        unheard_by_test = {f"kept_back_{name}": corpora.KEPT_BACK[name]}
     longest = int(LONGEST * settings.sample_rate / settings.hop_length)
     clips = [clip[:longest] for clip in frames([(path, 1.0) for path in table.path], settings)]
-    speakers = sorted(table.speaker.unique())
-    for half in (0, 1):
-        unheard = table.speaker.isin(speakers[half::2])
+    for test_name, those in unheard_by_test.items():
+        unheard = table.speaker.isin(those)
         held_out = ~unheard & ((~unheard).cumsum() % 8 == 0)
         masks = ~unheard & ~held_out, held_out, unheard
         train, val, test = (_part(table[mask], clips, settings) for mask in masks)
-        yield Task(train, val, {f"{name}_{half + 1}": test})
+        again = max(1, round(EPOCH / len(train.clips)))
+        train = Part(train.clips * again, np.tile(train.labels, again), np.tile(train.seconds, again))
+        yield Task(train, val, {test_name: test})
 
 
 def tess(protocol: str, settings: params.Features) -> Task:
@@ -192,16 +214,21 @@ def main() -> None:
     )
     parser.add_argument("--emodb", type=Path, help="folder with EMO-DB, for the proxies")
     parser.add_argument("--ravdess", type=Path, help="folder with RAVDESS, likewise")
+    parser.add_argument(
+        "--kept-back", action="store_true", help="nothing but the check on RAVDESS's actors 13 to 24 (with --ravdess)"
+    )
     parser.add_argument("--shuffled", action="store_true", help="train on shuffled labels: right by chance")
     arguments = parser.parse_args()
     if unknown := set(arguments.recipes) - set(RECIPES):
         raise errors.UserError(f"expected one of {', '.join(RECIPES)}; received {min(unknown)!r}")
     features = params.load("features")
     tasks: list[Task] = []
-    for name in corpora.CORPORA:
+    if arguments.kept_back and not arguments.ravdess:
+        raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
+    for name in corpora.KEPT_BACK if arguments.kept_back else corpora.CORPORA:
         if folder := getattr(arguments, name):
-            tasks += proxy(name, folder, features)
-    tasks += [tess(protocol, features) for protocol in arguments.protocols]
+            tasks += proxy(name, folder, features, arguments.kept_back)
+    tasks += [tess(protocol, features) for protocol in arguments.protocols if not arguments.kept_back]
     for seed in arguments.seeds:
         for recipe in arguments.recipes:
             rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled)).round(4)

@@ -64,6 +64,7 @@ def main() -> None:
     right = results[results.labels == "right"]
     inductive = right[right.setting == "inductive"]
     shuffled = results[(results.labels == "shuffled") & (results.setting == "inductive")]
+    kept_back = inductive[inductive.test.str.startswith("kept_back")]
     rest = inductive[inductive.test.isin(["random", "word"])]
     for title, table in (
         ("Proxies, on which recipes are chosen", proxies(inductive)),
@@ -71,6 +72,7 @@ def main() -> None:
         ("Recall, inductive", recalls(inductive)),
         ("TESS, adapted: unlabelled audio of the test speaker is used", tess(right[right.setting == "adapted"])),
         ("Shuffled labels: chance is 0.143", tess(shuffled)),
+        ("Speakers that were kept back, UAR", kept_back.groupby(["recipe", "test"]).uar.agg(spread).reset_index()),
         ("Voices that were heard", rest.groupby(["recipe", "test"]).accuracy.agg(spread).reset_index()),
     ):  # fmt: skip
         if len(table):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from research import corpora, run, table
 from research.recipes import RECIPES
@@ -37,6 +38,30 @@ def test_names_of_the_corpora(tmp_path: Path) -> None:
     assert list(zip(ravdess.speaker, ravdess.emotion, strict=True)) == [("07", "fear"), ("12", "surprise")]
     with pytest.raises(UserError, match="expected clips of ravdess, found none"):
         corpora.clips("ravdess", tmp_path / "emodb")
+
+
+def test_speakers_that_were_kept_back_are_heard_when_asked_for_alone(tmp_path: Path) -> None:
+    folder, rng = tmp_path / "ravdess", np.random.default_rng(0)
+    folder.mkdir()
+    for actor in (1, 2, 3, 4, 13, 24):
+        for take in range(8):
+            noise = rng.normal(size=8000) * 0.1
+            name = f"03-01-0{(1, 3, 4, 5)[take % 4]}-01-01-{take:02}-{actor:02}.wav"
+            soundfile.write(folder / name, noise, 16000)
+    settings = params.load("features")
+    first, second = run.proxy("ravdess", folder, settings)
+    assert list(first.tests) == ["ravdess_1"] and list(second.tests) == ["ravdess_2"]
+    for task in (first, second):
+        (test,) = task.tests.values()
+        assert len(test.clips) == 16 and len(task.val.clips) == 2  # two actors of four; every eighth clip of the others
+        assert abs(len(task.train.clips) - run.EPOCH) < 14 and len(task.train.clips) == len(task.train.labels)
+    (check,) = run.proxy("ravdess", folder, settings, kept_back=True)
+    assert list(check.tests) == ["kept_back_ravdess"]
+    assert len(check.tests["kept_back_ravdess"].clips) == 16 and len(check.val.clips) == 4
+    for path in [*folder.glob("*-13.wav"), *folder.glob("*-24.wav")]:
+        path.unlink()
+    with pytest.raises(UserError, match="expected speakers of ravdess that were kept back, found none"):
+        list(run.proxy("ravdess", folder, settings, kept_back=True))
 
 
 def test_pairs_of_equal_length_by_hand() -> None:
