@@ -12,6 +12,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from keras import ops
 from sklearn.manifold import TSNE
 
 from research.table import DIRECTIONS
@@ -31,9 +32,9 @@ COLOURS = (
 
 
 def pooled(protocol: str, clips: pd.Series) -> np.ndarray:
-    """What the last layer of the trained network gets: (clips, values)."""
+    """What the last layers of the trained network get: (clips, values)."""
     network = keras.models.load_model(MODELS / protocol / "model.keras")
-    inner = keras.Model(network.input, network.get_layer("probabilities").input)
+    inner = keras.Model(network.input, ops.concatenate([head.input for head in model.heads(network)]))
     return inner.predict(model.pad(shards.read(FEATURES, clips)), batch_size=64, verbose=0)
 
 

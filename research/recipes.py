@@ -1,17 +1,20 @@
 """What was tried: changes of section ``train`` of params.yaml, by name, in the order in which they were tried.
 
-The one that changes nothing is the default. "Perturbed" is ``shift`` and ``scale``, "statistics" is what is pooled.
+The one that changes nothing is the default. "Perturbed" is ``shift`` and ``scale``, "statistics" is what is pooled;
+all but the last are one network.
 """
 
 from typing import Any
 
 SPECTRA = ["mfcc", "chroma", "mel"]
+SINGLE = {"members": 1, "units": 64, "epochs": 60}
 RECIPES: dict[str, dict[str, Any]] = {
-    "spectra": {"use": SPECTRA, "shift": 0.0, "scale": 0.0, "pooling": "mean"},
-    "prosody": {"shift": 0.0, "scale": 0.0, "pooling": "mean"},
-    "prosody, perturbed": {"pooling": "mean"},
-    "prosody, perturbed, statistics": {},
-    "prosody, perturbed, stretched": {"pooling": "mean", "stretch": 0.2},
-    "prosody, perturbed, smoothed": {"pooling": "mean", "label_smoothing": 0.1},
-    "spectra, perturbed, statistics": {"use": SPECTRA},
+    "spectra": SINGLE | {"use": SPECTRA, "shift": 0.0, "scale": 0.0, "pooling": "mean"},
+    "prosody": SINGLE | {"shift": 0.0, "scale": 0.0, "pooling": "mean"},
+    "prosody, perturbed": SINGLE | {"pooling": "mean"},
+    "prosody, perturbed, statistics": SINGLE,
+    "prosody, perturbed, stretched": SINGLE | {"pooling": "mean", "stretch": 0.2},
+    "prosody, perturbed, smoothed": SINGLE | {"pooling": "mean", "label_smoothing": 0.1},
+    "spectra, perturbed, statistics": SINGLE | {"use": SPECTRA},
+    "prosody, perturbed, statistics, four members": {},
 }

@@ -32,6 +32,10 @@ with _quiet():
     import tensorflow as tf
     from keras import layers, ops
 
+# An operation of an LSTM is too small to share out: members run side by side instead. It also keeps sums in one order,
+# however many cores there are.
+tf.config.threading.set_intra_op_parallelism_threads(1)
+
 # A frame that is this value in every column is padding. No feature comes near it (dB, cepstra and chroma stay
 # within a few thousand), so a real frame is never taken for padding, as a silent one would be with 0.
 PADDING = -1e6
@@ -62,7 +66,9 @@ def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -
 
     Returns:
         Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding is masked: it
-        changes nothing, whatever its length.
+        changes nothing, whatever its length. Several members, alike but for their initial weights, have their logits
+        averaged (B. Lakshminarayanan et al., NeurIPS 2017, https://arxiv.org/abs/1612.01474): on a voice that was
+        never heard, each one errs in ways of its own.
     """
     frames = keras.Input((None, len(mean)), name="frames")  # (batch, time, columns)
     x = ops.take(frames, listen, axis=-1)  # (batch, time, columns heard)
@@ -75,26 +81,37 @@ def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -
     variance = np.square(np.maximum(std, 1e-3))  # a column that never changes stays finite
     normalise.set_weights([mean[listen], variance[listen]])
 
-    for depth in range(params.layers):
-        every_frame = depth < params.layers - 1 or params.pooling != "last"
-        lstm = layers.LSTM(params.units, return_sequences=every_frame, name=f"lstm_{depth}")
-        x = layers.Bidirectional(lstm)(x) if params.bidirectional else lstm(x)  # (batch, time, units or 2 units)
-        x = layers.Dropout(params.dropout)(x)
-    if params.pooling != "last":
-        mean_state = layers.GlobalAveragePooling1D()  # over the clip's own frames
-        mean_square = mean_state(layers.Multiply()([x, x]))
-        x = mean_state(x)  # (batch, units or 2 units)
-        if params.pooling == "statistics":
-            deviation = ops.sqrt(ops.relu(mean_square - ops.square(x)) + 1e-5)
-            x = layers.Concatenate()([x, deviation])  # twice as many
-    probabilities = layers.Dense(len(EMOTIONS), activation="softmax", name="probabilities")(x)  # (batch, emotions)
+    logits = []
+    for member in range(params.members):
+        states = x
+        for depth in range(params.layers):
+            every_frame = depth < params.layers - 1 or params.pooling != "last"
+            lstm = layers.LSTM(params.units, return_sequences=every_frame, name=f"lstm_{member}_{depth}")
+            # (batch, time, units or 2 units)
+            states = layers.Bidirectional(lstm)(states) if params.bidirectional else lstm(states)
+            states = layers.Dropout(params.dropout)(states)
+        if params.pooling != "last":
+            mean_state = layers.GlobalAveragePooling1D()  # over the clip's own frames
+            mean_square = mean_state(layers.Multiply()([states, states]))
+            states = mean_state(states)  # (batch, units or 2 units)
+            if params.pooling == "statistics":
+                deviation = ops.sqrt(ops.relu(mean_square - ops.square(states)) + 1e-5)
+                states = layers.Concatenate()([states, deviation])  # twice as many
+        logits.append(layers.Dense(len(EMOTIONS), name=f"logits_{member}")(states))  # (batch, emotions)
+    members = layers.Identity(name="members")(ops.stack(logits, axis=1))  # (batch, members, emotions)
+    probabilities = layers.Softmax(name="probabilities")(ops.mean(members, axis=1))  # (batch, emotions)
     return keras.Model(frames, probabilities, name="speech_emotion")
 
 
+def heads(model: keras.Model) -> list[keras.Layer]:
+    """Return the last layer of every member, from what it pooled to logits."""
+    return [layer for layer in model.layers if layer.name.startswith("logits_")]
+
+
 def calibrate(model: keras.Model, temperature: float) -> None:
-    """Divide the logits by a temperature, for good: softmax((W x + b) / T) is the same layer with W / T and b / T."""
-    output = model.get_layer("probabilities")
-    output.set_weights([weights / temperature for weights in output.get_weights()])
+    """Divide the logits by a temperature, for good: (W x + b) / T is the same layer with W / T and b / T."""
+    for head in heads(model):
+        head.set_weights([weights / temperature for weights in head.get_weights()])
 
 
 class Voices(keras.utils.PyDataset):
@@ -151,6 +168,8 @@ class Voices(keras.utils.PyDataset):
 def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
     """Train with early stopping on ``val`` and put the best weights back.
 
+    Every member has a loss of its own: one that others make up for would learn to lean on them.
+
     Args:
         model: as from ``build``.
         train: the training part.
@@ -158,12 +177,14 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
         params: section ``train`` of ``params.yaml``.
 
     Returns:
-        A value per epoch of ``loss``, ``val_loss``, ``accuracy`` and ``val_accuracy``.
+        A value per epoch of ``loss`` and ``val_loss``, the mean of the members' losses, and of ``accuracy`` and
+        ``val_accuracy``, of what they say together.
     """
     optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": {"learning_rate": params.lr}})
-    model.compile(optimizer, loss=smoothed(params.label_smoothing), metrics=["accuracy"])
+    members = keras.Model(model.input, model.get_layer("members").output)  # the same weights
+    members.compile(optimizer, loss=smoothed(params.label_smoothing), metrics=[accuracy])
     stop = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
-    history = model.fit(
+    history = members.fit(
         train, epochs=params.epochs, validation_data=val, shuffle=False,  # it shuffles itself
         class_weight=class_weights(train.labels, params), callbacks=[stop, OneLinePerEpoch()], verbose=0,
     )  # fmt: skip
@@ -171,13 +192,23 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
 
 
 def smoothed(share: float) -> Callable:
-    """Cross-entropy against targets of which ``share`` is spread over all emotions (C. Szegedy et al., CVPR 2016)."""
+    """Cross-entropy against targets of which ``share`` is spread over all emotions (C. Szegedy et al., CVPR 2016).
 
-    def loss(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
-        targets = ops.one_hot(ops.reshape(labels, (-1,)), len(EMOTIONS))
-        return keras.losses.categorical_crossentropy(targets, probabilities, label_smoothing=share)
+    The loss takes labels (batch,) and logits (batch, members, emotions), and gives the members' mean (batch,).
+    """
+
+    def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        targets = ops.one_hot(ops.reshape(labels, (-1, 1)), len(EMOTIONS))  # (batch, 1, emotions)
+        targets = targets * (1 - share) + share / len(EMOTIONS)
+        return -ops.mean(ops.sum(targets * ops.log_softmax(logits), axis=-1), axis=-1)
 
     return loss
+
+
+def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Where the members together are right: (batch,) and (batch, members, emotions) -> (batch,) of 0 and 1."""
+    heard = ops.argmax(ops.mean(logits, axis=1), axis=-1)
+    return ops.cast(ops.equal(heard, ops.cast(ops.reshape(labels, (-1,)), heard.dtype)), "float32")
 
 
 def class_weights(labels: np.ndarray, params: Train) -> dict[int, float] | None:

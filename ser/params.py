@@ -120,6 +120,7 @@ class Train:
     shift: Spread
     scale: Spread
     stretch: Share
+    members: Annotated[int, Field(ge=1, le=32)]
     units: Count
     layers: Annotated[int, Field(ge=1, le=8)]
     bidirectional: bool

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,7 +26,11 @@ socket.socket.connect = connect
 """
 
 # The quickest run there is: a minute or less.
-TINY = {"synthetic_words": 10, "protocols": ["word"], "train": {"units": 8, "epochs": 2, "control_epochs": 1}}
+TINY: dict[str, Any] = {
+    "synthetic_words": 10,
+    "protocols": ["word"],
+    "train": {"members": 1, "units": 8, "epochs": 2, "control_epochs": 1},
+}
 
 
 class Project:

@@ -13,7 +13,7 @@ from ser.errors import UserError
 from ser.features import column_indices, column_names, filters
 from tests.conftest import ROOT
 
-SETTINGS = replace(params.load("train", ROOT / "params.yaml"), units=8, epochs=2, batch_size=8)
+SETTINGS = replace(params.load("train", ROOT / "params.yaml"), members=2, units=8, epochs=2, batch_size=8)
 FEATURES = params.load("features", ROOT / "params.yaml")
 COLUMNS = len(column_names(FEATURES))
 LISTEN = column_indices(FEATURES, SETTINGS.use)
@@ -24,6 +24,7 @@ REFERENCE = confidence.fit_reference(CLIPS)
 MEAN, STD = np.concatenate(CLIPS).mean(axis=0), np.concatenate(CLIPS).std(axis=0)
 SHAPES = [
     {},
+    {"members": 1},
     {"bidirectional": False},
     {"layers": 2},
     {"pooling": "statistics"},
@@ -36,6 +37,12 @@ def trained(settings: params.Train) -> tuple[model.keras.Model, dict]:
     model.make_deterministic(settings.seed)
     network = model.build(MEAN, STD, LISTEN, settings)
     return network, model.fit(network, voices(settings), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
+
+
+def member_logits(network: model.keras.Model, clips: list[np.ndarray]) -> np.ndarray:
+    """What every member says: (clips, members, emotions)."""
+    members = model.keras.Model(network.input, network.get_layer("members").output)
+    return members.predict(model.pad(clips), verbose=0)
 
 
 def voices(settings: params.Train) -> model.Voices:
@@ -94,6 +101,33 @@ def test_a_temperature_divides_the_logits() -> None:
     model.calibrate(network, 2.0)
     expected = np.exp(confidence.log_softmax(np.log(before) / 2))
     np.testing.assert_allclose(network.predict(model.pad(CLIPS), verbose=0), expected, atol=1e-6)
+
+
+def test_members_differ_and_answer_together() -> None:
+    network, _ = trained(replace(SETTINGS, members=3))
+    logits = member_logits(network, CLIPS)
+    assert logits.shape == (len(CLIPS), 3, len(EMOTIONS)) and len(model.heads(network)) == 3
+    assert all(np.abs(logits[:, a] - logits[:, b]).max() > 1e-3 for a, b in ((0, 1), (0, 2), (1, 2)))
+    expected = np.exp(confidence.log_softmax(logits.mean(axis=1)))
+    np.testing.assert_allclose(network.predict(model.pad(CLIPS), verbose=0), expected, atol=1e-6)
+    heard = expected.argmax(axis=1)
+    np.testing.assert_array_equal(model.accuracy(heard, logits), np.ones(len(CLIPS)))
+    np.testing.assert_array_equal(model.accuracy((heard + 1) % 7, logits), np.zeros(len(CLIPS)))
+
+
+def test_a_member_learns_as_if_it_were_alone() -> None:
+    """The loss of the one does not see what the other says."""
+    logits = RNG.normal(size=(4, 2, 7)).astype(np.float32)
+    other = logits.copy()
+    other[:, 1] = RNG.normal(size=(4, 7))
+    gradients = []
+    for value in (logits, other):
+        variable = model.tf.Variable(value)
+        with model.tf.GradientTape() as tape:
+            loss = model.ops.mean(model.smoothed(0.1)(LABELS[:4], variable))
+        gradients.append(tape.gradient(loss, variable).numpy())
+    np.testing.assert_array_equal(gradients[0][:, 0], gradients[1][:, 0])
+    assert not np.allclose(gradients[0][:, 1], gradients[1][:, 1])
 
 
 def test_normalisation_is_inside_and_is_not_trained() -> None:
@@ -161,8 +195,8 @@ def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
 def test_the_best_weights_come_back() -> None:
     settings = replace(SETTINGS, epochs=30, patience=2, lr=0.05)
     network, history = trained(settings)
-    loss, _ = network.evaluate(model.pad(CLIPS[:4]), LABELS[:4], verbose=0)
-    assert loss == pytest.approx(min(history["val_loss"]), abs=1e-5)
+    loss = model.smoothed(settings.label_smoothing)(LABELS[:4], member_logits(network, CLIPS[:4]))
+    assert float(np.mean(loss)) == pytest.approx(min(history["val_loss"]), abs=1e-5)
 
 
 def test_class_weights_by_hand() -> None:
@@ -212,9 +246,11 @@ def test_a_stretched_clip_keeps_its_course() -> None:
 
 
 def test_smoothing_by_hand() -> None:
-    probabilities = np.full((1, 7), 0.05, np.float32)
-    probabilities[0, 2] = 0.7
-    label = np.array([2])
-    assert float(model.smoothed(0.0)(label, probabilities)[0]) == pytest.approx(-np.log(0.7), abs=1e-5)
-    expected = -(0.93 / 1 + 0) * np.log(0.7) - 6 * 0.01 * np.log(0.05) - 0.01 * np.log(0.7)
-    assert float(model.smoothed(0.07)(label, probabilities)[0]) == pytest.approx(expected, abs=1e-5)
+    probabilities = np.full(7, 0.05, np.float32)
+    probabilities[2] = 0.7
+    # A member that knows, and one that guesses.
+    logits = np.stack([np.log(probabilities) + 3, np.zeros(7, np.float32)])[None]
+    guess = np.log(7)
+    assert float(model.smoothed(0.0)(np.array([2]), logits)[0]) == pytest.approx((guess - np.log(0.7)) / 2, abs=1e-5)
+    expected = -0.94 * np.log(0.7) - 6 * 0.01 * np.log(0.05)
+    assert float(model.smoothed(0.07)(np.array([2]), logits)[0]) == pytest.approx((guess + expected) / 2, abs=1e-5)

@@ -15,16 +15,12 @@ import yaml
 from ser import EMOTIONS
 from ser.artifact import Artifact
 from tests.conftest import ROOT
-from tests.test_pipeline import Project
+from tests.project import TINY, Project
 from tools import promote, report
 
 pytestmark = pytest.mark.slow
 
-SMALL = {
-    "synthetic_words": 10,
-    "protocols": ["word", "speaker_oaf"],
-    "train": {"units": 8, "epochs": 2, "control_epochs": 1},
-}
+SMALL = TINY | {"protocols": ["word", "speaker_oaf"]}
 
 
 @pytest.fixture(scope="module")

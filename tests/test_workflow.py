@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.test_pipeline import Project
+from tests.project import TINY, Project
 from tests.test_release import commit, revision
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.slow
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 CI = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
 STEPS = [(name, step) for name, job in CI["jobs"].items() for step in job["steps"]]
-SMALL = {"synthetic_words": 10, "protocols": ["word"], "train": {"units": 8, "epochs": 2, "control_epochs": 1}}
 
 
 @pytest.mark.skipif(
@@ -77,7 +76,7 @@ def test_the_comment_goes_through_gh(tmp_path: Path) -> None:
 
 def test_a_pull_request_is_told_what_it_does_to_the_results(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    project.set(**SMALL)
+    project.set(**TINY)
     commit(project, "Small")
     base = revision(project, "HEAD")
     project.set(train={"lr": 0.05})

@@ -7,7 +7,8 @@ rm -rf .demo
 git clone --quiet --no-local . .demo
 cd .demo
 python tools/plots_page.py
-sed 's/^corpus: [a-z]*/corpus: synthetic/' params.yaml > params.new && mv params.new params.yaml
+# One network instead of several: a demo is to be quick.
+sed -e 's/^corpus: [a-z]*/corpus: synthetic/' -e 's/^  members: [0-9]*/  members: 1/' params.yaml > params.new && mv params.new params.yaml
 
 dvc repro
 echo
