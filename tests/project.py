@@ -79,7 +79,7 @@ class Project:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=self.folder, env=self.environment | environment, capture_output=True, text=True, timeout=900
+            command, cwd=self.folder, env=self.environment | environment, capture_output=True, text=True, timeout=3600
         )
 
     def dvc(self, *arguments: str, fails: bool = False, **environment: str) -> str:
