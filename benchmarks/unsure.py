@@ -139,12 +139,18 @@ def frames(recogniser: Recogniser, samples: np.ndarray) -> np.ndarray:
 
 
 def opened_up(path: Path) -> onnxruntime.InferenceSession:
-    """The network with what its last layer gets (pooled) and gives (logits) as outputs too."""
+    """The network with its logits and what its members' last layers get (pooled) as outputs too."""
     network = onnx.load(path)
     makers = {output: node for node in network.graph.node for output in node.output}
     logits = makers["probabilities"].input[0]
-    pooled = makers[makers[logits].input[0]].input[0]
-    network.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in (logits, pooled))
+    pooled, ahead = [], [logits]
+    while ahead:
+        node = makers[ahead.pop()]
+        if node.op_type == "MatMul":
+            pooled.append(node.input[0])
+        else:
+            ahead += [name for name in node.input if name in makers]
+    network.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in (logits, *pooled))
     return onnxruntime.InferenceSession(network.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
@@ -155,7 +161,10 @@ def nearness(
 
     def run(clips: list[np.ndarray]) -> list[np.ndarray]:
         outputs = [session.run(None, {"frames": clip[None]}) for clip in clips]
-        return [np.concatenate(values).astype(np.float64) for values in zip(*outputs, strict=True)]
+        probabilities, logits, *pooled = (
+            np.concatenate(values, dtype=np.float64) for values in zip(*outputs, strict=True)
+        )
+        return [probabilities, logits, np.concatenate(pooled, axis=1)]
 
     pooled = run(train)[2]
     centre, (_, values, axes) = pooled.mean(axis=0), np.linalg.svd(pooled - pooled.mean(axis=0), full_matrices=False)
