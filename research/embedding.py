@@ -2,7 +2,7 @@
 
     python -m research.embedding
 
-Needs data/ and models/ as `dvc repro` leaves them. Each panel is one direction: what the last layer gets (the pooled
+Needs data/ and models/ as `dvc repro` leaves them. Each panel is one direction: what the last layers get (the pooled
 LSTM states) of every clip, projected by t-SNE (L. van der Maaten and G. Hinton, JMLR 9, 2008).
 """
 
@@ -12,7 +12,6 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from keras import ops
 from sklearn.manifold import TSNE
 
 from research.table import DIRECTIONS
@@ -34,8 +33,9 @@ COLOURS = (
 def pooled(protocol: str, clips: pd.Series) -> np.ndarray:
     """What the last layers of the trained network get: (clips, values)."""
     network = keras.models.load_model(MODELS / protocol / "model.keras")
-    inner = keras.Model(network.input, ops.concatenate([head.input for head in model.heads(network)]))
-    return inner.predict(model.pad(shards.read(FEATURES, clips)), batch_size=64, verbose=0)
+    inner = keras.Model(network.input, [head.input for head in model.heads(network)])
+    members = inner.predict(model.pad(shards.read(FEATURES, clips)), batch_size=64, verbose=0)
+    return np.concatenate(members, axis=1)
 
 
 def main() -> None:
