@@ -71,6 +71,7 @@ def main() -> None:
         ("TESS, inductive: nothing of the test speaker is known", tess(inductive)),
         ("Recall, inductive", recalls(inductive)),
         ("TESS, adapted: unlabelled audio of the test speaker is used", tess(right[right.setting == "adapted"])),
+        ("TESS, adapted and grouped: a group of clips per emotion", tess(right[right.setting == "grouped"])),
         ("Shuffled labels: chance is 0.143", tess(shuffled)),
         ("Speakers that were kept back, UAR", kept_back.groupby(["recipe", "test"]).uar.agg(spread).reset_index()),
         ("Voices that were heard", rest.groupby(["recipe", "test"]).accuracy.agg(spread).reset_index()),

@@ -88,6 +88,16 @@ def test_adapted_clips_have_the_statistics_of_those_trained_on() -> None:
     np.testing.assert_allclose(frames.std(axis=0), expected.std(axis=0), atol=1e-4)
 
 
+def test_a_group_gets_the_emotion_that_no_other_one_claims_more() -> None:
+    """Three heaps of clips; the first two sound like emotion 0, the first one more so."""
+    labels = np.repeat([0, 1, 2], 30)
+    states = np.array([[0, 0], [9, 0], [0, 9]])[labels] + RNG.normal(size=(90, 2))
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]])[labels]
+    probabilities += RNG.uniform(0, 0.05, probabilities.shape)
+    assert (probabilities.argmax(axis=1) == labels).mean() < 0.7
+    np.testing.assert_array_equal(run.grouped(probabilities, states), np.eye(3)[labels])
+
+
 def test_every_recipe_is_a_change_of_the_settings() -> None:
     settings = params.load("train")
     for name, changes in RECIPES.items():
