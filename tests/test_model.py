@@ -13,7 +13,7 @@ from ser.errors import UserError
 from ser.features import column_indices, column_names, filters
 from tests.conftest import ROOT
 
-SETTINGS = replace(params.load("train", ROOT / "params.yaml"), members=2, units=8, epochs=2, batch_size=8)
+SETTINGS = replace(params.load("train", ROOT / "params.yaml"), members=1, units=8, epochs=2, batch_size=8)
 FEATURES = params.load("features", ROOT / "params.yaml")
 COLUMNS = len(column_names(FEATURES))
 LISTEN = column_indices(FEATURES, SETTINGS.use)
@@ -24,7 +24,7 @@ REFERENCE = confidence.fit_reference(CLIPS)
 MEAN, STD = np.concatenate(CLIPS).mean(axis=0), np.concatenate(CLIPS).std(axis=0)
 SHAPES = [
     {},
-    {"members": 1},
+    {"members": 2},
     {"bidirectional": False},
     {"layers": 2},
     {"pooling": "statistics"},
@@ -96,7 +96,7 @@ def test_the_file_describes_itself(tmp_path: Path) -> None:
 
 
 def test_a_temperature_divides_the_logits() -> None:
-    network, _ = trained(SETTINGS)
+    network, _ = trained(replace(SETTINGS, members=2))
     before = network.predict(model.pad(CLIPS), verbose=0)
     model.calibrate(network, 2.0)
     expected = np.exp(confidence.log_softmax(np.log(before) / 2))
@@ -193,7 +193,7 @@ def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
 
 
 def test_the_best_weights_come_back() -> None:
-    settings = replace(SETTINGS, epochs=30, patience=2, lr=0.05)
+    settings = replace(SETTINGS, members=2, epochs=30, patience=2, lr=0.05)
     network, history = trained(settings)
     loss = model.smoothed(settings.label_smoothing)(LABELS[:4], member_logits(network, CLIPS[:4]))
     assert float(np.mean(loss)) == pytest.approx(min(history["val_loss"]), abs=1e-5)
