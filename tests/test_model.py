@@ -36,7 +36,9 @@ SHAPES = [
 def trained(settings: params.Train) -> tuple[model.keras.Model, dict]:
     model.make_deterministic(settings.seed)
     network = model.build(MEAN, STD, LISTEN, settings)
-    return network, model.fit(network, voices(settings), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
+    history = model.fit(network, voices(settings), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
+    network.predict(model.pad(CLIPS[:1]), verbose=0)  # Keras exports what answered once, as it does to be calibrated
+    return network, history
 
 
 def member_logits(network: model.keras.Model, clips: list[np.ndarray]) -> np.ndarray:
