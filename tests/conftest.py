@@ -1,5 +1,6 @@
 """What the tests share: the project's own settings and a small manifest."""
 
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,9 @@ import pytest
 from ser import EMOTIONS, params
 
 ROOT = Path(__file__).parents[1]
+
+# A shell that runs the tests in the background has Ctrl-C ignored, by what they start too; some of it they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

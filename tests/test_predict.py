@@ -374,10 +374,7 @@ def test_a_reader_that_leaves_is_no_error_message(folder: Path) -> None:
 def test_ctrl_c_ends_at_once(folder: Path, clip: Path) -> None:
     line = [sys.executable, "-m", "ser.predict", "--json", "--model", str(folder / "model.onnx"), *[str(clip)] * 2000]
 
-    def heed() -> None:  # whoever runs the tests in the background has interrupts ignored
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    run = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, preexec_fn=heed)
+    run = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     assert run.stdout is not None
     run.stdout.readline()
     run.send_signal(signal.SIGINT)
