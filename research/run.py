@@ -81,11 +81,12 @@ def proxy(name: str, folder: Path, settings: params.Features, kept_back: bool = 
     away = table.speaker.isin(corpora.KEPT_BACK.get(name, []))
     if kept_back and not away.any():
         raise errors.UserError(f"{folder}: expected speakers of {name} that were kept back, found none")
-    table = table if kept_back else table[~away].reset_index(drop=True)
-    speakers = sorted(table.speaker.unique())
-    unheard_by_test = {f"{name}_{half + 1}": speakers[half::2] for half in (0, 1)}
     if kept_back:
         unheard_by_test = {f"kept_back_{name}": corpora.KEPT_BACK[name]}
+    else:
+        table = table[~away].reset_index(drop=True)
+        speakers = sorted(table.speaker.unique())
+        unheard_by_test = {f"{name}_{half + 1}": speakers[half::2] for half in (0, 1)}
     longest = int(LONGEST * settings.sample_rate / settings.hop_length)
     clips = [clip[:longest] for clip in frames([(path, 1.0) for path in table.path], settings)]
     for test_name, those in unheard_by_test.items():
@@ -196,10 +197,10 @@ def grouped(probabilities: np.ndarray, states: np.ndarray) -> np.ndarray:
 
 def answers(network: Any, task: Task, name: str) -> dict[str, np.ndarray]:
     """What the network says of one test part, (clips, emotions), per setting."""
-    inner = model.keras.Model(network.inputs, [network.outputs[0], *(head.input for head in model.heads(network))])
     part = task.tests[name]
     said = {"inductive": network.predict(model.pad(part.clips), batch_size=64, verbose=0)}
     if name.startswith("speaker_"):
+        inner = model.keras.Model(network.inputs, [network.outputs[0], *(head.input for head in model.heads(network))])
         moved = model.pad(adapted(part.clips, task.train.clips))
         said["adapted"], *states = inner.predict(moved, batch_size=64, verbose=0)
         said["grouped"] = grouped(said["adapted"], np.concatenate(states, axis=1))
