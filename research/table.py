@@ -12,8 +12,8 @@ DIRECTIONS = {"speaker_yaf": "OAF → YAF", "speaker_oaf": "YAF → OAF"}
 
 
 def spread(values: pd.Series) -> str:
-    """Mean and standard deviation over the seeds."""
-    return f"{values.mean():.3f} ± {values.std():.3f}" if len(values) > 1 else f"{values.mean():.3f} (one seed)"
+    """Mean and standard deviation over the seeds; (1) is one seed."""
+    return f"{values.mean():.3f} ± {values.std():.3f}" if len(values) > 1 else f"{values.mean():.3f} (1)"
 
 
 def tess(results: pd.DataFrame) -> pd.DataFrame:
@@ -45,7 +45,8 @@ def proxies(results: pd.DataFrame) -> pd.DataFrame:
     kinds = {"emodb": "EMO-DB, UAR", "ravdess": "RAVDESS, UAR", "pseudo": "pseudo-speakers, UAR"}
     kind = results.test.str.split("_").str[0]
     table = results[kind.isin(kinds)].assign(kind=kind).groupby(["recipe", "kind", "seed"], sort=False).uar.mean()
-    rows = table.groupby(["recipe", "kind"], sort=False).agg(spread).unstack("kind").rename(columns=kinds)
+    rows = table.groupby(["recipe", "kind"], sort=False).agg(spread).unstack("kind", fill_value="not run")
+    rows = rows.rename(columns=kinds)
     return rows[[title for title in kinds.values() if title in rows]].reset_index()
 
 
