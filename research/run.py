@@ -135,14 +135,14 @@ def _part(table: pd.DataFrame, clips: Clips, settings: params.Features) -> Part:
 
 
 def train(task: Task, settings: params.Train, listen: list[int], labels: np.ndarray) -> tuple[Any, int]:
-    """Train on ``task.train``, stop by ``task.val``; returns the network and the epoch that was kept."""
+    """Train on ``task.train``, ``val`` is ``task.val``; returns the network and the last epoch that was kept."""
     every = np.concatenate(task.train.clips)
     mean, std = every.mean(axis=0, dtype=np.float64), every.std(axis=0, dtype=np.float64)
     model.make_deterministic(settings.seed)
     network = model.build(mean, std, listen, settings)
     voices = model.Voices(task.train.clips, labels, mean, std, settings)
     history = model.fit(network, voices, (model.pad(task.val.clips), task.val.labels), settings)
-    return network, int(np.argmin(history["val_loss"])) + 1
+    return network, model.kept(history, settings)[1]
 
 
 def adapted(clips: Clips, heard: Clips) -> Clips:

@@ -166,7 +166,11 @@ class Voices(keras.utils.PyDataset):
 
 
 def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
-    """Train with early stopping on ``val`` and put the best weights back.
+    """Train, and put the mean of the last epochs' weights in place, or those of the epoch with the best ``val_loss``.
+
+    The mean lies in a flatter place of the loss, which suits voices that were not trained on (J. Cha et al., NeurIPS
+    2021, https://arxiv.org/abs/2102.08604; with several members, D. Arpit et al., NeurIPS 2022,
+    https://arxiv.org/abs/2110.10832). Where ``val`` has the training voice, its loss says little of others.
 
     Every member has a loss of its own: one that others make up for would learn to lean on them.
 
@@ -178,17 +182,28 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
 
     Returns:
         A value per epoch of ``loss`` and ``val_loss``, the mean of the members' losses, and of ``accuracy`` and
-        ``val_accuracy``, of what they say together.
+        ``val_accuracy``, of what they say together. None of them is of averaged weights.
     """
     optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": {"learning_rate": params.lr}})
     members = keras.Model(model.input, model.get_layer("members").output)  # the same weights
     members.compile(optimizer, loss=smoothed(params.label_smoothing), metrics=[accuracy])
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
+    if count := params.averaged():
+        keep: keras.callbacks.Callback = MeanWeights(first=params.epochs - count)
+    else:
+        keep = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
     history = members.fit(
         train, epochs=params.epochs, validation_data=val, shuffle=False,  # it shuffles itself
-        class_weight=class_weights(train.labels, params), callbacks=[stop, OneLinePerEpoch()], verbose=0,
+        class_weight=class_weights(train.labels, params), callbacks=[keep, OneLinePerEpoch()], verbose=0,
     )  # fmt: skip
     return {name: history.history[name] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+
+
+def kept(history: dict[str, list[float]], params: Train) -> tuple[int, int]:
+    """Return the first and the last epoch, counted from 1, whose weights the network has after ``fit``."""
+    if count := params.averaged():
+        return params.epochs - count + 1, params.epochs
+    best = int(np.argmin(history["val_loss"])) + 1
+    return best, best
 
 
 def smoothed(share: float) -> Callable:
@@ -217,6 +232,24 @@ def class_weights(labels: np.ndarray, params: Train) -> dict[int, float] | None:
         return None
     present, counts = np.unique(labels, return_counts=True)
     return {int(label): len(labels) / (len(present) * count) for label, count in zip(present, counts, strict=True)}
+
+
+class MeanWeights(keras.callbacks.Callback):
+    """Ends with the mean of the weights after every epoch from ``first`` on (counted from 0)."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.first = first
+        self.weights: list[list[np.ndarray]] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Remember."""
+        if epoch >= self.first:
+            self.weights.append(self.model.get_weights())
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Average."""
+        self.model.set_weights([np.mean(weights, axis=0) for weights in zip(*self.weights, strict=True)])
 
 
 class OneLinePerEpoch(keras.callbacks.Callback):

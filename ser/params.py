@@ -131,10 +131,15 @@ class Train:
     lr: Rate
     batch_size: Count
     epochs: Count
+    average: Share
     patience: Count
     class_weights: Literal["none", "balanced"]
     control_epochs: Count
     seed: Annotated[int, Field(ge=0)]
+
+    def averaged(self) -> int:
+        """How many epochs, the last ones, have their weights averaged; 0: those of the best ``val_loss`` are kept."""
+        return max(1, round(self.average * self.epochs)) if self.average else 0
 
 
 SECTIONS: dict[str, type] = {"features": Features, "split": Split, "train": Train}

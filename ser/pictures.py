@@ -21,16 +21,18 @@ STYLE: Any = {
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9741a", "#8a8a8a"
 
 
-def history(table: pd.DataFrame, title: str, path: Path) -> None:
-    """Loss and accuracy of train and validation over the epochs; the epoch whose weights were kept is marked."""
+def history(table: pd.DataFrame, kept: tuple[int, int], title: str, path: Path) -> None:
+    """Loss and accuracy of train and validation over the epochs; the first to the last that was ``kept`` are marked."""
+    first, last = kept
+    label = f"kept: epoch {last}" if first == last else f"averaged: epochs {first} to {last}"
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(11, 4.2))
-        best = table.epoch.iloc[table.val_loss.argmin()]
-        for axis, name, label in zip(axes, ("loss", "accuracy"), ("cross-entropy (nats)", "accuracy"), strict=True):
+        for axis, name, unit in zip(axes, ("loss", "accuracy"), ("cross-entropy (nats)", "accuracy"), strict=True):
             axis.plot(table.epoch, table[name], color=BLUE, label="train", marker=".")
             axis.plot(table.epoch, table[f"val_{name}"], color=ORANGE, label="validation", marker=".")
-            axis.axvline(best, color=GREY, linestyle="--", linewidth=1, label=f"kept: epoch {best}")
-            axis.set(xlabel="epoch", ylabel=label)
+            # One epoch is a line, several are a band.
+            axis.axvspan(first, last, color=GREY, alpha=0.25 if last > first else 1, linewidth=1, label=label)
+            axis.set(xlabel="epoch", ylabel=unit)
             axis.xaxis.get_major_locator().set_params(integer=True)
         axes[0].set_ylim(bottom=0)
         axes[1].set_ylim(0, 1.02)

@@ -39,7 +39,8 @@ def main() -> None:
     heard, test = table[table[protocol] != "test"], table[table[protocol] == "test"].reset_index(drop=True)
     clips = shards.read(FEATURES, test["clip"])
     actual = test.emotion.map(EMOTIONS.index).to_numpy()
-    answers = probabilities(Artifact(MODELS / protocol / "model.onnx"), clips)
+    model = Artifact(MODELS / protocol / "model.onnx")
+    answers = probabilities(model, clips)
     control = probabilities(Artifact(MODELS / protocol / "control.onnx"), clips)
 
     controls = {
@@ -50,7 +51,8 @@ def main() -> None:
     METRICS.mkdir(exist_ok=True)
     (METRICS / f"{protocol}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     write_tables(protocol, test, actual, answers)
-    draw(protocol, corpus, figures, actual, answers)
+    kept = int(model.description.metrics["first_epoch"]), int(model.description.metrics["last_epoch"])
+    draw(protocol, corpus, figures, kept, actual, answers)
     print(
         f"{corpus}, {protocol}: accuracy {figures['accuracy']:.4f} "
         f"({figures['accuracy_low']:.4f} to {figures['accuracy_high']:.4f}), UAR {figures['uar']:.4f}, "
@@ -80,10 +82,12 @@ def write_tables(protocol: str, test: pd.DataFrame, actual: np.ndarray, answers:
     result.drop(columns="confidence").join(columns).to_csv(PREDICTIONS / f"{protocol}.csv", index=False)
 
 
-def draw(protocol: str, corpus: str, figures: dict, actual: np.ndarray, answers: np.ndarray) -> None:
+def draw(
+    protocol: str, corpus: str, figures: dict, kept: tuple[int, int], actual: np.ndarray, answers: np.ndarray
+) -> None:
     """The pictures of ``plots/<protocol>/``."""
     folder, title = PLOTS / protocol, f"{pictures.corpus_title(corpus)} · {protocol}"
-    pictures.history(pd.read_csv(folder / "history.csv"), title, folder / "history.png")
+    pictures.history(pd.read_csv(folder / "history.csv"), kept, title, folder / "history.png")
     matrix = confusion_matrix(actual, answers.argmax(axis=1), labels=np.arange(len(EMOTIONS)))
     result = f"{title} · accuracy {figures['accuracy']:.1%}, {len(actual)} clips"
     pictures.confusion(matrix, result, folder / "confusion.png")

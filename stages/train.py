@@ -39,12 +39,15 @@ def main() -> None:
 
     reference = confidence.fit_reference(clips)
 
-    def export(network: model.keras.Model, history: dict[str, list[float]], path: Path) -> None:
-        temperature = confidence.fit_temperature(network.predict(val[0], verbose=0), val_labels)
+    def export(network: model.keras.Model, epochs: tuple[int, int], path: Path) -> None:
+        answers = network.predict(val[0], verbose=0)
+        right = answers[np.arange(len(val_labels)), val_labels]
+        metrics = {"val_loss": round(float(-np.log(np.maximum(right, 1e-7)).mean()), 6),
+                   "val_accuracy": round(float((answers.argmax(axis=1) == val_labels).mean()), 6)}  # fmt: skip
+        metrics |= dict(zip(("first_epoch", "last_epoch"), epochs, strict=True))  # whose weights it has
+        temperature = confidence.fit_temperature(answers, val_labels)
         model.calibrate(network, temperature)
         distance, probability = confidence.limits(reference, val_clips, network.predict(val[0], verbose=0))
-        best = int(np.argmin(history["val_loss"]))
-        metrics = {name: round(values[best], 6) for name, values in history.items()} | {"epoch": best + 1}
         description = artifact.Description(
             labels=list(EMOTIONS), features=asdict(feature_settings), sample_rate=feature_settings.sample_rate,
             corpus=table.corpus.iloc[0], protocol=protocol, revision=artifact.revision(), metrics=metrics,
@@ -56,7 +59,7 @@ def main() -> None:
         model.make_deterministic(settings.seed)
         network = model.build(mean, std, listen, settings)
         history = model.fit(network, model.Voices(clips, labels, mean, std, settings), val, settings)
-        export(network, history, folder / "model.onnx")
+        export(network, model.kept(history, settings), folder / "model.onnx")
         # The same layers without their loss, which is defined here: it loads wherever Keras is.
         model.keras.Model(network.inputs, network.outputs).save(folder / "model.keras")
 
@@ -65,7 +68,7 @@ def main() -> None:
         model.make_deterministic(settings.seed)
         control, briefly = model.build(mean, std, listen, settings), replace(settings, epochs=settings.control_epochs)
         control_history = model.fit(control, model.Voices(clips, shuffled, mean, std, briefly), val, briefly)
-        export(control, control_history, folder / "control.onnx")
+        export(control, model.kept(control_history, briefly), folder / "control.onnx")
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)
     pd.DataFrame(history).rename_axis("epoch").rename(index=lambda epoch: epoch + 1).round(6).to_csv(

@@ -195,10 +195,26 @@ def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
 
 
 def test_the_best_weights_come_back() -> None:
-    settings = replace(SETTINGS, members=2, epochs=30, patience=2, lr=0.05)
+    settings = replace(SETTINGS, members=2, epochs=30, average=0.0, patience=2, lr=0.05)
     network, history = trained(settings)
+    assert model.kept(history, settings) == (best := int(np.argmin(history["val_loss"])) + 1, best)
     loss = model.smoothed(settings.label_smoothing)(LABELS[:4], member_logits(network, CLIPS[:4]))
     assert float(np.mean(loss)) == pytest.approx(min(history["val_loss"]), abs=1e-5)
+
+
+def test_the_last_weights_are_averaged() -> None:
+    def weights(epochs: int, average: float) -> list[np.ndarray]:
+        settings = replace(SETTINGS, members=2, epochs=epochs, average=average)
+        network, history = trained(settings)
+        first, last = model.kept(history, settings)
+        assert (last, last - first + 1, len(history["loss"])) == (epochs, settings.averaged(), epochs)
+        return network.get_weights()
+
+    # The same seed takes the same way: a run that keeps its last epoch alone shows where the longer one was.
+    third, fourth, both = weights(3, 0.01), weights(4, 0.01), weights(4, 0.5)
+    assert any(not np.array_equal(*pair) for pair in zip(third, fourth, strict=True))
+    for before, after, received in zip(third, fourth, both, strict=True):
+        np.testing.assert_allclose(received, (before + after) / 2, rtol=1e-5, atol=1e-7)
 
 
 def test_class_weights_by_hand() -> None:
