@@ -134,13 +134,20 @@ def _part(table: pd.DataFrame, clips: Clips, settings: params.Features) -> Part:
     return Part(chosen, table.emotion.map(EMOTIONS.index).to_numpy(), seconds)
 
 
-def train(task: Task, settings: params.Train, listen: list[int], labels: np.ndarray) -> tuple[Any, int]:
+def shuffle(task: Task, seed: int) -> Task:
+    """Shuffle the labels of the training clips and, since they may choose the epoch, of the validation clips."""
+    random = np.random.default_rng(seed)
+    train, val = (replace(part, labels=random.permutation(part.labels)) for part in (task.train, task.val))
+    return replace(task, train=train, val=val)
+
+
+def train(task: Task, settings: params.Train, listen: list[int]) -> tuple[Any, int]:
     """Train on ``task.train``, ``val`` is ``task.val``; returns the network and the last epoch that was kept."""
     every = np.concatenate(task.train.clips)
     mean, std = every.mean(axis=0, dtype=np.float64), every.std(axis=0, dtype=np.float64)
     model.make_deterministic(settings.seed)
     network = model.build(mean, std, listen, settings)
-    voices = model.Voices(task.train.clips, labels, mean, std, settings)
+    voices = model.Voices(task.train.clips, task.train.labels, mean, std, settings)
     history = model.fit(network, voices, (model.pad(task.val.clips), task.val.labels), settings)
     return network, model.kept(history, settings)[1]
 
@@ -225,8 +232,9 @@ def run(name: str, seed: int, tasks: list[Task], features: params.Features, shuf
     rows = []
     for task in tasks:
         begin = time.perf_counter()
-        labels = np.random.default_rng(seed).permutation(task.train.labels) if shuffled else task.train.labels
-        network, epoch = train(task, settings, listen, labels)
+        if shuffled:
+            task = shuffle(task, seed)
+        network, epoch = train(task, settings, listen)
         shared = {"recipe": name, "labels": "shuffled" if shuffled else "right", "seed": seed, "epoch": epoch,
                   "parameters": network.count_params(), "seconds": round(time.perf_counter() - begin)}  # fmt: skip
         for test_name, part in task.tests.items():
@@ -249,7 +257,7 @@ def main() -> None:
     parser.add_argument(
         "--kept-back", action="store_true", help="nothing but the check on RAVDESS's actors 13 to 24 (with --ravdess)"
     )
-    parser.add_argument("--shuffled", action="store_true", help="train on shuffled labels: right by chance")
+    parser.add_argument("--shuffled", action="store_true", help="shuffle the labels of train and val: right by chance")
     arguments = parser.parse_args()
     if unknown := set(arguments.recipes) - set(RECIPES):
         raise errors.UserError(f"expected one of {', '.join(RECIPES)}; received {min(unknown)!r}")

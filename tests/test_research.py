@@ -88,6 +88,18 @@ def test_adapted_clips_have_the_statistics_of_those_trained_on() -> None:
     np.testing.assert_allclose(frames.std(axis=0), expected.std(axis=0), atol=1e-4)
 
 
+def test_shuffling_parts_clips_from_their_labels_but_not_those_of_the_test() -> None:
+    unheard = part([0, 1], [1.0, 1.0])
+    task = run.Task(part(list(range(7)) * 20, [1.0] * 140), part(list(range(7)) * 4, [1.0] * 28), {"t": unheard})
+    shuffled = run.shuffle(task, seed=0)
+    assert shuffled.tests["t"] is unheard
+    for before, after in ((task.train, shuffled.train), (task.val, shuffled.val)):
+        assert after.clips is before.clips
+        np.testing.assert_array_equal(np.bincount(after.labels), np.bincount(before.labels))
+        assert (after.labels == before.labels).mean() < 0.4  # 1 / 7 by chance
+    assert not np.array_equal(shuffled.train.labels, run.shuffle(task, seed=1).train.labels)
+
+
 def test_a_group_gets_the_emotion_that_no_other_one_claims_more() -> None:
     """Three heaps of clips; the first two sound like emotion 0, the first one more so."""
     labels = np.repeat([0, 1, 2], 30)
