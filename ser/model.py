@@ -114,7 +114,7 @@ def calibrate(model: keras.Model, temperature: float) -> None:
         head.set_weights([weights / temperature for weights in head.get_weights()])
 
 
-class Voices(keras.utils.PyDataset):
+class Voices:
     """Batches in a new order every epoch, each clip as if somebody else had spoken it.
 
     Every column of a clip is scaled and shifted as a whole by random amounts, drawn anew each time: where a voice lies
@@ -132,21 +132,18 @@ class Voices(keras.utils.PyDataset):
     def __init__(
         self, clips: list[np.ndarray], labels: np.ndarray, mean: np.ndarray, std: np.ndarray, params: Train
     ) -> None:
-        super().__init__()
         self.clips, self.labels, self.params = clips, labels, params
         self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
         # One length for all batches: TensorFlow compiles anew for each shape.
         self.length = int(np.ceil(max(map(len, clips)) * (1 + params.stretch)))
         self.random = np.random.default_rng(params.seed)
-        self.on_epoch_end()
 
-    def __len__(self) -> int:
-        return -(-len(self.labels) // self.params.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Batch ``index`` of the epoch: (batch, length, columns) and (batch,)."""
-        chosen = self.order[index * self.params.batch_size :][: self.params.batch_size]
-        return pad([self.spoken_anew(self.clips[i]) for i in chosen], self.length), self.labels[chosen]
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Deal one epoch: batches of (batch, length, columns) and (batch,)."""
+        order = self.random.permutation(len(self.labels))
+        for begin in range(0, len(order), self.params.batch_size):
+            chosen = order[begin : begin + self.params.batch_size]
+            yield pad([self.spoken_anew(self.clips[i]) for i in chosen], self.length), self.labels[chosen]
 
     def spoken_anew(self, frames: np.ndarray) -> np.ndarray:
         """Change a clip: (frames, columns) -> (frames more or less, columns)."""
@@ -159,10 +156,6 @@ class Voices(keras.utils.PyDataset):
             after, share = np.minimum(before + 1, len(frames) - 1), (place - before)[:, None]
             frames = frames[before] * (1 - share) + frames[after] * share
         return self.mean + (frames - self.mean) * scale + shift
-
-    def on_epoch_end(self) -> None:
-        """Shuffle."""
-        self.order = self.random.permutation(len(self.labels))
 
 
 def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
@@ -187,15 +180,31 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
     optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": {"learning_rate": params.lr}})
     members = keras.Model(model.input, model.get_layer("members").output)  # the same weights
     members.compile(optimizer, loss=smoothed(params.label_smoothing), metrics=[accuracy])
-    if count := params.averaged():
-        keep: keras.callbacks.Callback = MeanWeights(first=params.epochs - count)
-    else:
-        keep = keras.callbacks.EarlyStopping("val_loss", patience=params.patience, restore_best_weights=True)
-    history = members.fit(
-        train, epochs=params.epochs, validation_data=val, shuffle=False,  # it shuffles itself
-        class_weight=class_weights(train.labels, params), callbacks=[keep, OneLinePerEpoch()], verbose=0,
-    )  # fmt: skip
-    return {name: history.history[name] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+    count, weighting = params.averaged(), class_weights(train.labels, params)
+    history: dict[str, list[float]] = {name: [] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+    weights: list[list[np.ndarray]] = []
+    # Batch by batch, not with Keras' fit: under its iterator, members wait for each other in every second epoch or so.
+    for epoch in range(1, params.epochs + 1):
+        learned = [
+            (len(labels), members.train_on_batch(frames, labels, class_weight=weighting, return_dict=True))
+            for frames, labels in train
+        ]
+        checked = members.evaluate(*val, batch_size=params.batch_size, verbose=0, return_dict=True)
+        for name in ("loss", "accuracy"):
+            sizes, values = zip(*((size, of_batch[name]) for size, of_batch in learned), strict=True)
+            history[name].append(float(np.average(values, weights=sizes)))
+            history[f"val_{name}"].append(float(checked[name]))
+        figures = (f"{name} {course[-1]:.4f}" for name, course in history.items())
+        print(f"epoch {epoch:3}/{params.epochs}", *figures, sep="  ", flush=True)
+        if count:
+            if epoch > params.epochs - count:
+                weights.append(members.get_weights())
+        elif (best := kept(history, params)[1]) == epoch:
+            weights = [members.get_weights()]
+        elif epoch - best >= params.patience:
+            break
+    members.set_weights([np.mean(values, axis=0) for values in zip(*weights, strict=True)])
+    return history
 
 
 def kept(history: dict[str, list[float]], params: Train) -> tuple[int, int]:
@@ -232,34 +241,3 @@ def class_weights(labels: np.ndarray, params: Train) -> dict[int, float] | None:
         return None
     present, counts = np.unique(labels, return_counts=True)
     return {int(label): len(labels) / (len(present) * count) for label, count in zip(present, counts, strict=True)}
-
-
-class MeanWeights(keras.callbacks.Callback):
-    """Ends with the mean of the weights after every epoch from ``first`` on (counted from 0)."""
-
-    def __init__(self, first: int) -> None:
-        super().__init__()
-        self.first = first
-        self.weights: list[list[np.ndarray]] = []
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Remember."""
-        if epoch >= self.first:
-            self.weights.append(self.model.get_weights())
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Average."""
-        self.model.set_weights([np.mean(weights, axis=0) for weights in zip(*self.weights, strict=True)])
-
-
-class OneLinePerEpoch(keras.callbacks.Callback):
-    """Progress that reads well in a terminal and in a log file."""
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Print one line."""
-        logs = logs or {}
-        print(
-            f"epoch {epoch + 1:3}/{self.params['epochs']}  loss {logs['loss']:.4f}  val_loss {logs['val_loss']:.4f}  "
-            f"accuracy {logs['accuracy']:.4f}  val_accuracy {logs['val_accuracy']:.4f}",
-            flush=True,
-        )

@@ -160,12 +160,11 @@ def test_an_epoch_has_every_clip_once_in_an_order_of_its_own() -> None:
     plain = voices(replace(SETTINGS, shift=0.0, scale=0.0, batch_size=3))
     orders = []
     for _ in range(2):
-        batches = [plain[i] for i in range(len(plain))]
+        batches = list(plain)
         assert [len(labels) for _, labels in batches] == [3, 3, 2]
         firsts = [clip[0, 0] for frames, _ in batches for clip in frames]
         np.testing.assert_allclose(sorted(firsts), sorted(clip[0, 0] for clip in CLIPS), rtol=1e-5)
         orders.append(firsts)
-        plain.on_epoch_end()
     assert orders[0] != orders[1]
 
 
@@ -192,6 +191,18 @@ def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
     assert runs[0][1] != runs[2][1]
     for first, second in zip(runs[0][0].get_weights(), runs[1][0].get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_the_history_is_of_whole_epochs() -> None:
+    """Hardly any step is made: the loss of the epoch is that of all clips, in batches of three, three and two."""
+    settings = replace(SETTINGS, batch_size=3, dropout=0.0, shift=0.0, scale=0.0, optimizer="sgd", lr=1e-9)
+    network, history = trained(settings)
+    logits = member_logits(network, CLIPS)
+    loss = np.mean(model.smoothed(settings.label_smoothing)(LABELS, logits))
+    np.testing.assert_allclose(history["loss"], loss, atol=1e-5)
+    np.testing.assert_allclose(history["accuracy"], np.mean(model.accuracy(LABELS, logits)), atol=1e-6)
+    checked = np.mean(model.smoothed(settings.label_smoothing)(LABELS[:4], logits[:4]))
+    np.testing.assert_allclose(history["val_loss"], checked, atol=1e-5)
 
 
 def test_the_best_weights_come_back() -> None:
