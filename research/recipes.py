@@ -7,7 +7,8 @@ all but those of four members are one network, and weights that are not averaged
 from typing import Any
 
 SPECTRA = ["mfcc", "chroma", "mel"]
-EARLY = {"average": 0.0}  # early stopping
+PROSODY = {"use": ["prosody"]}
+EARLY = PROSODY | {"average": 0.0}  # early stopping
 SINGLE = EARLY | {"members": 1, "units": 64, "epochs": 60}
 RECIPES: dict[str, dict[str, Any]] = {
     "spectra": SINGLE | {"use": SPECTRA, "shift": 0.0, "scale": 0.0, "pooling": "mean"},
@@ -18,5 +19,6 @@ RECIPES: dict[str, dict[str, Any]] = {
     "prosody, perturbed, smoothed": SINGLE | {"pooling": "mean", "label_smoothing": 0.1},
     "spectra, perturbed, statistics": SINGLE | {"use": SPECTRA},
     "prosody, perturbed, statistics, four members": EARLY | {"epochs": 40},
-    "prosody, perturbed, statistics, four members, weights averaged": {},
+    "prosody, perturbed, statistics, four members, weights averaged": PROSODY,
+    "prosody, flux, perturbed, statistics, four members, weights averaged": {},
 }

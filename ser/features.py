@@ -1,6 +1,6 @@
 """Waveform to frames: the one function that training, prediction and the demo use.
 
-MFCC, chroma, mel and prosody come from one power spectrogram per clip. The first three equal librosa's own
+MFCC, chroma, mel, prosody and flux come from one power spectrogram per clip. The first three equal librosa's own
 functions (see ``tests/test_features.py`` for the tolerance). The constants of the computation (window and filter
 banks) are librosa's; they travel inside the model file, so that a prediction imports no librosa and cannot drift
 from what the network was trained on.
@@ -14,7 +14,7 @@ import numpy as np
 from ser.errors import UserError
 from ser.params import BLOCKS, Features
 from ser.prosody import COLUMNS as PROSODY
-from ser.prosody import prosody
+from ser.prosody import flux, prosody
 
 TOP_DB = 80.0  # dynamic range kept below the maximum, in dB (librosa.power_to_db's default)
 RUMBLE = 60.0  # Hz: below any voice; what lies there is the room's and the recorder's, and differs between sessions
@@ -94,6 +94,7 @@ def extract(samples: np.ndarray, params: Features, constants: Filters | None = N
         "chroma": lambda: chroma(power, constants),
         "mel": lambda: log_mel(power, constants, params.loudness),
         "prosody": lambda: prosody(voice, constants.window, params.sample_rate),
+        "flux": lambda: flux(voice, constants.mel),
     }
     static = np.concatenate([blocks[name]() for name in BLOCKS if name in params.use], axis=1, dtype=np.float32)
     return np.concatenate([static, *_deltas(static, params.deltas)], axis=1)
@@ -102,7 +103,7 @@ def extract(samples: np.ndarray, params: Features, constants: Filters | None = N
 def column_names(params: Features) -> list[str]:
     """Names of the columns that ``extract`` returns, such as ``mfcc_0`` or ``delta_mel_63``."""
     numbered = {"mfcc": params.n_mfcc, "chroma": params.n_chroma, "mel": params.n_mels}
-    names = {block: range(size) for block, size in numbered.items()} | {"prosody": PROSODY}
+    names = {block: range(size) for block, size in numbered.items()} | {"prosody": PROSODY, "flux": ("shape",)}
     static = [f"{block}_{name}" for block in BLOCKS if block in params.use for name in names[block]]
     orders = ("", "delta_", "delta2_")[: params.deltas + 1]
     return [prefix + name for prefix in orders for name in static]

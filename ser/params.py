@@ -31,8 +31,9 @@ def _unique(values: list[str]) -> list[str]:
     return values
 
 
-BLOCKS = ("mfcc", "chroma", "mel", "prosody")  # of columns, in this order
-Blocks = Annotated[list[Literal["mfcc", "chroma", "mel", "prosody"]], Field(min_length=1), AfterValidator(_unique)]
+BLOCKS = ("mfcc", "chroma", "mel", "prosody", "flux")  # of columns, in this order
+Block = Literal["mfcc", "chroma", "mel", "prosody", "flux"]
+Blocks = Annotated[list[Block], Field(min_length=1), AfterValidator(_unique)]
 LOWEST_PITCH = 70  # Hz that block prosody looks for
 Spread = Annotated[Real, Field(ge=0, le=5)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -60,7 +61,7 @@ class Features:
         use: blocks of columns, of ``BLOCKS``.
         n_mfcc: number of mel-frequency cepstral coefficients.
         n_chroma: number of pitch classes.
-        n_mels: number of mel bands; MFCCs are computed from them too.
+        n_mels: number of mel bands; MFCCs and flux are computed from them too.
         deltas: order up to which time derivatives are appended (0: none).
         loudness: true: dB relative to full scale; false: relative to the clip's own maximum, which makes
             the features blind to the gain of a recording.

@@ -1,4 +1,4 @@
-"""How something is said, frame by frame: pitch, voicing, level and the tilt of the spectrum.
+"""How something is said, frame by frame: pitch, voicing, level, the tilt of the spectrum and how fast it moves.
 
 What MFCC and mel bands say of a voice is mostly whose voice it is. These columns are relative to the clip (pitch to
 its median, level to its maximum) or ratios within a frame, and carry over to a voice that was never heard.
@@ -131,6 +131,23 @@ def _smoothest(heights: np.ndarray, octaves: np.ndarray) -> np.ndarray:
     for t in range(frames - 1, 0, -1):
         path[t - 1] = came_from[t, path[t]]
     return path
+
+
+def flux(power: np.ndarray, mel: np.ndarray) -> np.ndarray:
+    """Spectral flux: how fast the shape of the spectrum changes, as a mouth moves; whose mouth it is cancels out.
+
+    Args:
+        power: (frames, 1 + n_fft / 2) power spectrogram, without what lies below a voice.
+        mel: (n_mels, 1 + n_fft / 2) mel filter bank.
+
+    Returns:
+        (frames, 1) float32, dB: mean absolute change of the mel bands since the frame before, the change of their
+        mean taken off; 0 in the first frame. Bands more than 80 dB below the clip's maximum count as 80 dB below.
+    """
+    bands = power @ mel.T
+    level = 10 * np.log10(np.maximum(bands / max(bands.max(), np.finfo(np.float32).tiny), 1e-8))
+    shape = level - level.mean(axis=1, keepdims=True)
+    return np.abs(np.diff(shape, axis=0, prepend=shape[:1])).mean(axis=1, keepdims=True).astype(np.float32)
 
 
 TINY = 1e-12  # of the clip's maximum power: -120 dB

@@ -117,8 +117,8 @@ def test_golden_values(settings: params.Features) -> None:
 
 def test_blocks_are_columns_of_the_whole(settings: params.Features) -> None:
     samples = voice()
-    whole = extract(samples, replace(settings, use=["prosody", "mel", "mfcc", "chroma"]))
-    parts = [extract(samples, replace(settings, use=[block])) for block in ("mfcc", "chroma", "mel", "prosody")]
+    whole = extract(samples, replace(settings, use=["flux", "prosody", "mel", "mfcc", "chroma"]))
+    parts = [extract(samples, replace(settings, use=[block])) for block in params.BLOCKS]
     np.testing.assert_array_equal(whole, np.concatenate(parts, axis=1))
     assert whole.dtype == np.float32
 

@@ -55,7 +55,7 @@ def test_the_committed_file_is_valid(tmp_path: Path) -> None:
         (
             "features.use",
             ["mfcc", "mfc"],
-            "features.use.1: expected 'mfcc', 'chroma', 'mel' or 'prosody', received 'mfc'",
+            "features.use.1: expected 'mfcc', 'chroma', 'mel', 'prosody' or 'flux', received 'mfc'",
         ),
         ("features.use", [], "features.use: expected "),
         ("features.use", ["mel", "mel"], "features.use: expected each entry once, received ['mel', 'mel']"),

@@ -5,7 +5,7 @@ import pytest
 
 from ser.features import power_spectrogram
 from ser.params import LOWEST_PITCH
-from ser.prosody import COLUMNS, FLOOR_DB, PITCH, REACH, prosody
+from ser.prosody import COLUMNS, FLOOR_DB, PITCH, REACH, flux, prosody
 
 RATE = 16_000
 HANN = np.hanning(1025)[:-1].astype(np.float32)
@@ -52,6 +52,16 @@ def test_noise_has_no_pitch() -> None:
     heard = columns(np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32))
     assert heard["voiced"].mean() < 0.05 and heard["harmonicity"].mean() < 0.4
     np.testing.assert_array_equal(heard["f0"][heard["voiced"] == 0], 0)
+
+
+def test_flux_is_the_change_of_shape() -> None:
+    """Worked out by hand: two bands, three frames. The same sound louder is no change; another sound is."""
+    mel = np.array([[1, 0], [0, 1]], np.float32)
+    power = np.array([[0.1, 0.01], [1.0, 0.1], [0.1, 1.0]], np.float32)
+    # In dB: (-10, -20), (0, -10), (-10, 0); less their means: (5, -5), (5, -5), (-5, 5).
+    np.testing.assert_allclose(flux(power, mel), [[0], [0], [10]], atol=1e-4)
+    np.testing.assert_allclose(flux(1e-3 * power, mel), flux(power, mel), atol=1e-4)
+    np.testing.assert_array_equal(flux(np.zeros((3, 2), np.float32), mel), np.zeros((3, 1)))
 
 
 def test_a_pause_is_bridged_in_the_contour_and_0_in_the_pitch() -> None:
