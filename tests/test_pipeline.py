@@ -12,14 +12,14 @@ import pytest
 import yaml
 
 from ser import EMOTIONS
+from ser.params import BLOCKS
 from tests.conftest import ROOT
 from tests.project import Project, ran
 
 DVC_YAML = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = {name: stage.get("do", stage) for name, stage in DVC_YAML["stages"].items()}
 # Prosody alone needs more than a hundred clips.
-BLOCKS = ["mfcc", "chroma", "mel", "prosody", "flux"]
-HEARS_ALL = {"members": 1, "units": 24, "epochs": 10, "use": BLOCKS, "shift": 0, "scale": 0}
+HEARS_ALL = {"members": 1, "units": 24, "epochs": 10, "use": list(BLOCKS), "shift": 0, "scale": 0}
 SMALL = {"synthetic_words": 10, "protocols": ["word", "speaker_oaf"], "train": HEARS_ALL}
 
 # --- Declared dependencies -------------------------------------------------------------------------------------------
