@@ -27,9 +27,8 @@ from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from research import corpora
 from research.recipes import RECIPES
-from ser import EMOTIONS, audio, errors, manifest, model, params, shards
+from ser import EMOTIONS, audio, corpora, errors, manifest, model, params, shards
 from ser.features import column_indices, extract, filters
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
@@ -37,6 +36,8 @@ RESULTS = Path("research/results.csv")
 SPEEDS = (0.85, 1.18)  # pitch and formants together, as a larger and a smaller person would have them
 EPOCH = 1200  # clips, about as many as one actress trains on: a proxy's are repeated, for as many steps as TESS has
 LONGEST = 3.0  # seconds that are kept of a proxy's clip, as long as the longest one of TESS
+# Speakers that no recipe was chosen on: heard once, by `--kept-back`.
+KEPT_BACK = {"ravdess": [f"ravdess{actor}" for actor in range(13, 25)]}
 Clips = list[np.ndarray]
 
 
@@ -75,14 +76,20 @@ def proxy(name: str, folder: Path, settings: params.Features, kept_back: bool = 
             former: both halves of the others are tested, trained on the other half.
 
     Raises:
-        UserError: none of the speakers that were kept back is there.
+        UserError: no clip of the corpus is there, or none of a speaker that was kept back.
     """
-    table = corpora.clips(name, folder)
-    away = table.speaker.isin(corpora.KEPT_BACK.get(name, []))
+    paths = sorted(folder.rglob("*"))
+    table = pd.DataFrame(
+        [(path, clip.speaker, clip.emotion) for path in paths if (clip := corpora.parse(name, path.as_posix()))],
+        columns=["path", "speaker", "emotion"],
+    )
+    if table.empty:
+        raise errors.UserError(f"{folder}: expected clips of {name}, found none")
+    away = table.speaker.isin(KEPT_BACK.get(name, []))
     if kept_back and not away.any():
         raise errors.UserError(f"{folder}: expected speakers of {name} that were kept back, found none")
     if kept_back:
-        unheard_by_test = {f"kept_back_{name}": corpora.KEPT_BACK[name]}
+        unheard_by_test = {f"kept_back_{name}": KEPT_BACK[name]}
     else:
         table = table[~away].reset_index(drop=True)
         speakers = sorted(table.speaker.unique())
@@ -265,7 +272,7 @@ def main() -> None:
     tasks: list[Task] = []
     if arguments.kept_back and not arguments.ravdess:
         raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
-    for name in corpora.KEPT_BACK if arguments.kept_back else corpora.CORPORA:
+    for name in KEPT_BACK if arguments.kept_back else corpora.CORPORA:
         if folder := getattr(arguments, name):
             tasks += proxy(name, folder, features, arguments.kept_back)
     tasks += [tess(protocol, features) for protocol in arguments.protocols if not arguments.kept_back]

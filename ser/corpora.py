@@ -1,44 +1,23 @@
-"""Where a corpus comes from, and what its clips are: speaker, emotion, text, checksum.
+"""Corpora: who speaks, which emotion, what is said, and where the clips are to be had.
 
-Every source ends in the same shape, ``<speaker>/<emotion>/<clip>``, and in one manifest row per clip.
-
-TESS: Toronto Emotional Speech Set, M. K. Pichora-Fuller and K. Dupuis, University of Toronto, 2020,
-https://doi.org/10.5683/SP2/E8H2MF, licence CC BY-NC-ND 4.0. Its clips are recognised by their sha256 alone, so that
-the layout, the folder names and the copies that a mirror adds do not matter.
+Every source ends in the same shape, ``<speaker>/<emotion>/<clip>``, and in one manifest row per clip. A corpus whose
+file names say all of that is a declaration in ``CORPORA``; TESS, whose clips are checked one by one, has a module.
 """
 
-import hashlib
-import os
 import re
 import shutil
 import sys
-import tarfile
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import IO
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from ser import EMOTIONS
+from ser import EMOTIONS, sources, tess
 from ser.errors import UserError
 from ser.manifest import Clip
-from ser.params import Corpus
+from ser.params import Corpora
 
-TESS_DOI = "doi:10.5683/SP2/E8H2MF"
-TESS_PUBLISHER = "https://borealisdata.ca"
-TESS_KAGGLE = "ejlok1/toronto-emotional-speech-set-tess"
-TESS_CHECKSUMS = Path("data/tess.sha256")
-TESS_SUFFIXES = {
-    "angry": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness",
-    "ps": "surprise", "sad": "sadness", "neutral": "neutral",
-}  # fmt: skip
-
-# The largest clip of TESS has 0.6 MB: what is larger inside an archive is not a clip and is not unpacked.
-MAX_MEMBER_BYTES = 4 * 2**20
-MAX_ARCHIVE_MEMBERS = 50_000
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 AUDIO_ENDINGS = {
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
 }  # fmt: skip
@@ -49,190 +28,161 @@ EMOTION_ALIASES = {
 }  # fmt: skip
 
 
-def obtain(settings: Corpus, target: Path) -> list[Clip]:
-    """Fill the empty folder ``target`` with the corpus that the settings name.
+@dataclass(frozen=True)
+class Corpus:
+    """A published corpus whose file names tell all that is to be known.
+
+    Attributes:
+        title: what people call it.
+        pattern: of a clip's file name without its ending, with the groups ``speaker``, ``emotion`` and ``text``.
+        emotions: what the second group means; clips of an emotion that is not among the seven are left out.
+        clips: how many there are, as published, without those that are left out.
+        url: the publisher's archive.
+        md5: of that archive, where it is known.
+        page: where a person reads about it, and downloads it.
+        likely: regular expression for the name of an archive that holds it.
+    """
+
+    title: str
+    pattern: str
+    emotions: dict[str, str]
+    clips: int
+    url: str
+    md5: str | None
+    page: str
+    likely: str
+
+
+CORPORA = {
+    # S. R. Livingstone and F. A. Russo, PLoS ONE 13(5), 2018; 24 actors, 2 sentences; CC BY-NC-SA 4.0. Left out: calm.
+    "ravdess": Corpus(
+        title="RAVDESS",
+        pattern=r"03-01-(?P<emotion>0[1-8])-\d\d-(?P<text>\d\d)-\d\d-(?P<speaker>\d\d)",
+        emotions={"01": "neutral", "03": "happiness", "04": "sadness", "05": "anger", "06": "fear", "07": "disgust",
+                  "08": "surprise"},
+        clips=1248,
+        url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
+        md5="bc696df654c87fed845eb13823edef8a",
+        page="https://doi.org/10.5281/zenodo.1188976",
+        likely="ravdess|audio_speech_actors",
+    ),
+    # F. Burkhardt et al., Interspeech 2005; 10 speakers, 10 German sentences, no surprise; CC0. Left out: boredom.
+    "emodb": Corpus(
+        title="EMO-DB",
+        pattern=r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<emotion>[WLEAFTN])[a-z]",
+        emotions={"W": "anger", "E": "disgust", "A": "fear", "F": "happiness", "T": "sadness", "N": "neutral"},
+        clips=454,
+        url="http://www.emodb.bilderbar.info/download/download.zip",
+        md5=None,
+        page="http://www.emodb.bilderbar.info",
+        likely="emo-?db|^download",
+    ),
+}  # fmt: skip
+
+
+def obtain(settings: Corpora, target: Path) -> list[Clip]:
+    """Fill the empty folder ``target`` with the corpora that the settings name; corpus by corpus, sorted by clip.
 
     Raises:
-        UserError: the corpus is not to be had, is incomplete or empty, or has a folder that names no emotion.
+        UserError: a corpus is not to be had, is incomplete or empty, has a folder that names no emotion, or a speaker's
+            name that another one has too.
     """
-    if settings.corpus == "tess":
-        return obtain_tess(target)
-    if settings.corpus == "folder":
-        return copy_folder(Path(settings.folder), target)
+    clips: list[Clip] = []
+    for name in settings.corpora:
+        its = sorted(_source(name, settings)(target), key=lambda clip: clip.path)
+        if twice := {clip.speaker for clip in its} & {clip.speaker for clip in clips}:
+            others = " + ".join(dict.fromkeys(clip.corpus for clip in clips))
+            raise UserError(
+                f"corpora: expected each speaker in one corpus, received {min(twice)} in {others} and {name}"
+            )
+        clips += its
+    return clips
+
+
+def _source(name: str, settings: Corpora) -> Callable[[Path], list[Clip]]:
+    if name == "tess":
+        return tess.obtain
+    if name == "folder":
+        return lambda target: copy_folder(Path(settings.folder), target)
+    if name == "synthetic":
+        return lambda target: _synthesise(settings.synthetic_words, target)
+    return lambda target: obtain_declared(name, target)
+
+
+def _synthesise(words: int, target: Path) -> list[Clip]:
     # Imported here: espeak-ng is needed for this corpus only.
     from ser.synthetic import synthesise
 
-    synthesise(target, settings.synthetic_words)
-    clips = (tess_clip(path.relative_to(target).as_posix()) for path in sorted(target.rglob("*.wav")))
-    return [clip for clip in clips if clip]
+    synthesise(target, words)
+    clips = (tess.parse(path.relative_to(target).as_posix()) for path in sorted(target.rglob("*.wav")))
+    return [replace(clip, corpus="synthetic") for clip in clips if clip]
 
 
-# --- TESS ---------------------------------------------------------------------------------------------------------
+# --- A corpus that is declared ------------------------------------------------------------------------------------
 
 
-def tess_clip(source_path: str) -> Clip | None:
-    """Read speaker, word and emotion off a TESS file name; None where it is not one.
-
-    The file name decides, never the folder: folder names differ between mirrors.
+def parse(name: str, source_path: str) -> Clip | None:
+    """Read speaker, emotion and text off a file name of a declared corpus; None where it is not one of its clips.
 
     Example:
-        >>> tess_clip("OAF_neutral/OA_bite_neutral.wav").path
-        'OAF/neutral/OAF_bite_neutral.wav'
+        >>> parse("ravdess", "Actor_12/03-01-08-02-01-02-12.wav").path
+        'ravdess12/surprise/03-01-08-02-01-02-12.wav'
     """
-    match = re.fullmatch(r"(OAF?|YAF)_([a-z]+)_([a-z]+)\.wav", source_path.rpartition("/")[2], re.IGNORECASE)
-    if not match or (suffix := match[3].lower()) not in (*TESS_SUFFIXES, *EMOTIONS):
+    file, corpus = PurePosixPath(source_path), CORPORA[name]
+    match = re.fullmatch(corpus.pattern, file.stem)
+    if not match or file.suffix.lower() not in AUDIO_ENDINGS or match["emotion"] not in corpus.emotions:
         return None
-    # One clip is published without the F of its speaker: OA_bite_neutral.wav.
-    speaker = "OAF" if match[1].upper().startswith("OA") else "YAF"
-    emotion, word = TESS_SUFFIXES.get(suffix, suffix), match[2].lower()
-    return Clip(f"{speaker}/{emotion}/{speaker}_{word}_{suffix}.wav", speaker, emotion, word, source_path)
+    speaker, emotion = name + match["speaker"], corpus.emotions[match["emotion"]]
+    return Clip(name, f"{speaker}/{emotion}/{file.name}", speaker, emotion, match["text"], file.name)
 
 
-def tess_checksums() -> dict[str, Clip]:
-    """The 2,800 clips of TESS by their sha256."""
-    rows = (line.split(maxsplit=1) for line in TESS_CHECKSUMS.read_text(encoding="utf-8").splitlines())
-    clips = {digest: tess_clip(source_path) for digest, source_path in rows}
-    return {digest: clip for digest, clip in clips.items() if clip}
+def obtain_declared(name: str, target: Path) -> list[Clip]:
+    """Collect a declared corpus from SER_DATA_DIR, else from its publisher.
 
-
-def obtain_tess(target: Path) -> list[Clip]:
-    """Collect TESS from SER_DATA_DIR, else from its publisher, else from Kaggle."""
-    wanted = tess_checksums()
-    failures = []
-    for name, locate in (("SER_DATA_DIR", _tess_local), ("Borealis", _tess_borealis), ("Kaggle", _tess_kaggle)):
-        try:
-            place = locate()
-            print(f"TESS: looking in {name} ({place})", file=sys.stderr)
-            if collect_tess(place, target, wanted):
-                return sorted(wanted.values(), key=lambda clip: clip.path)
-            failures.append(f"{name}: no TESS clip in {place}")
-        # Whatever a downloader raises (DNS, TLS, HTTP, quota) means the same here: try the next source.
-        except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
-            failures.append(f"{name}: {' '.join(str(error).split())[:200] or type(error).__name__}")
-    raise UserError(
-        f"expected TESS, found no source for it ({'; '.join(failures)}).\n"
-        f"Download it from https://doi.org/{TESS_DOI[4:]} or https://www.kaggle.com/datasets/{TESS_KAGGLE},\n"
-        "set SER_DATA_DIR to the folder or archive and run again; without TESS: dvc exp run -S corpus=synthetic"
-    )
-
-
-def _tess_local() -> Path:
-    value = os.environ.get("SER_DATA_DIR")
-    if not value:
-        raise ValueError("not set")
-    if not Path(value).exists():
-        raise UserError(f"SER_DATA_DIR: expected a folder or an archive, received {value}, which does not exist")
-    return Path(value)
-
-
-def _tess_borealis() -> Path:
-    """Download what the publisher lists, resuming where an earlier run stopped; returns the folder."""
-    import pooch
-    import requests
-
-    url = f"{TESS_PUBLISHER}/api/datasets/:persistentId/?persistentId={TESS_DOI}"
-    answer = requests.get(url, timeout=30)
-    answer.raise_for_status()
-    files = [entry["dataFile"] for entry in answer.json()["data"]["latestVersion"]["files"]]
-    files = [file for file in files if file["filename"].lower().endswith((".wav", *ARCHIVES))]
-    names = {f"{file['id']}/{file['filename']}": file for file in files}
-    store = pooch.create(
-        path=pooch.os_cache("speech-emotion-tess"),
-        base_url=TESS_PUBLISHER,
-        registry={name: f"md5:{file['md5']}" for name, file in names.items()},
-        urls={name: f"{TESS_PUBLISHER}/api/access/datafile/{file['id']}" for name, file in names.items()},
-        retry_if_failed=3,
-    )
-    pooch.get_logger().setLevel("WARNING")
-    # Most of the time goes into waiting for the next small file: a few at once are kind enough to the server.
-    pool = ThreadPoolExecutor(4)
-    try:
-        list(tqdm(pool.map(store.fetch, names), "TESS from Borealis", len(names), unit="file"))
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C ends it now; what has come is kept and is not fetched again
-    return Path(store.path)
-
-
-def _tess_kaggle() -> Path:
-    import kagglehub  # public data sets download without an account
-
-    return Path(kagglehub.dataset_download(TESS_KAGGLE))
-
-
-def collect_tess(place: Path, target: Path, wanted: dict[str, Clip]) -> bool:
-    """Write every clip of TESS that stands in ``place`` below ``target``; False where there is none at all.
-
-    Args:
-        place: a folder with clips or archives, in any layout, or an archive.
-        target: folder to fill.
-        wanted: clips by their sha256.
+    What a place has of it is taken, be it a part, and how much of it that is is said.
 
     Raises:
-        UserError: some clips are there, but not all of them, or one has another content than the published one.
+        UserError: it is not to be had.
     """
-    found: set[str] = set()
-    strangers: dict[str, tuple[str, str]] = {}
-    with tqdm(total=len(wanted), desc="TESS", unit="clip") as bar:
-        for name, content in _candidates(place):
-            digest = hashlib.sha256(content).hexdigest()
-            if digest not in wanted:
-                if clip := tess_clip(name):
-                    strangers[clip.path] = (name, digest)
-            elif digest not in found:
-                found.add(digest)
-                path = target / wanted[digest].path
+    corpus = CORPORA[name]
+    return sources.first_of(
+        corpus.title,
+        {"SER_DATA_DIR": sources.local, corpus.url: lambda: _download(name)},
+        lambda place: _collect(name, place, target),
+        f"Download it from {corpus.page}, set SER_DATA_DIR to the folder or archive and run again.",
+    )
+
+
+def _download(name: str) -> Path:
+    import pooch
+
+    pooch.get_logger().setLevel("WARNING")
+    corpus = CORPORA[name]
+    return Path(
+        pooch.retrieve(
+            corpus.url,
+            corpus.md5 and f"md5:{corpus.md5}",
+            fname=f"{name}.zip",
+            path=pooch.os_cache(f"speech-emotion-{name}"),
+            downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
+        )
+    )
+
+
+def _collect(name: str, place: Path, target: Path) -> list[Clip]:
+    corpus, clips = CORPORA[name], {}
+    with tqdm(total=corpus.clips, desc=corpus.title, unit="clip") as bar:
+        for entry, content in sources.contents(place, lambda entry: parse(name, entry) is not None, corpus.likely):
+            clip = parse(name, entry)
+            if clip and clip.path not in clips:  # a mirror may hold it twice
+                clips[clip.path] = clip
+                path = target / clip.path
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
                 bar.update()
-            if len(found) == len(wanted):
-                return True
-    missing = {clip.path: digest for digest, clip in wanted.items() if digest not in found}
-    if not found and not strangers:
-        return False
-    for clip_path, expected in sorted(missing.items()):
-        if clip_path in strangers:
-            name, received = strangers[clip_path]
-            raise UserError(f"{name}: expected sha256 {expected}, received {received}: not the clip as published")
-    raise UserError(
-        f"{place}: expected {len(wanted)} clips of TESS, found {len(found)}; the first one missing is {min(missing)}"
-    )
-
-
-def _candidates(place: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of what may be a clip: loose files first, then archives, the likeliest name first."""
-    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
-    for path in files:
-        if path.suffix.lower() == ".wav" and path.stat().st_size <= MAX_MEMBER_BYTES:
-            yield str(path), path.read_bytes()
-    archives = [path for path in files if path.name.lower().endswith(ARCHIVES)]
-    likely = [path for path in archives if re.search("tess|toronto|^archive|^dataverse", path.name, re.IGNORECASE)]
-    for path in likely or archives:
-        for name, content in _members(path):
-            yield f"{path}:{name}", content
-
-
-def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Contents of an archive's WAV files. Nothing is written: a hostile path, link or bomb inside has no effect."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                sizes = ((info.filename, info.file_size, info) for info in archive.infolist())
-                yield from _wavs(path, sizes, lambda info: archive.open(info))
-        else:
-            with tarfile.open(path) as archive:  # read in one pass: an .xz cannot seek
-                members = ((info.name, info.size, info) for info in archive if info.isreg())
-                yield from _wavs(path, members, lambda info: archive.extractfile(info))
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
-        raise UserError(f"{path}: expected a zip or tar archive, received a broken one: {error}") from error
-
-
-def _wavs(path: Path, members: Iterable, opener: Callable) -> Iterator[tuple[str, bytes]]:
-    for count, (name, size, info) in enumerate(members):
-        if count >= MAX_ARCHIVE_MEMBERS:
-            raise UserError(f"{path}: expected at most {MAX_ARCHIVE_MEMBERS} members, received more")
-        if name.lower().endswith(".wav") and size <= MAX_MEMBER_BYTES:
-            stream: IO[bytes] = opener(info)
-            yield name, stream.read(MAX_MEMBER_BYTES + 1)
+    if 0 < len(clips) < corpus.clips:
+        print(f"{corpus.title}: {place} has {len(clips)} clips of {corpus.clips}; these are taken", file=sys.stderr)
+    return list(clips.values())
 
 
 # --- A folder of one's own -----------------------------------------------------------------------------------------
@@ -259,9 +209,8 @@ def copy_folder(source: Path, target: Path) -> list[Clip]:
             raise UserError(
                 f"{source / speaker}: expected a speaker's name of letters, digits, _ and -, received {speaker!r}"
             )
-        clip = Clip(
-            f"{speaker}/{emotion}/{path.name}", speaker, emotion, path.stem, path.relative_to(source).as_posix()
-        )
+        source_path = path.relative_to(source).as_posix()
+        clip = Clip("folder", f"{speaker}/{emotion}/{path.name}", speaker, emotion, path.stem, source_path)
         destination = target / clip.path
         if destination.exists():
             raise UserError(f"{path}: expected one clip of this name for {speaker}, {emotion}; received two")

@@ -12,7 +12,9 @@ from tqdm import tqdm
 from ser import audio
 from ser.errors import UserError
 
-COLUMNS = ["clip", "speaker", "emotion", "text", "duration", "sample_rate", "sha256", "source_path", "recording"]
+COLUMNS = [
+    "corpus", "clip", "speaker", "emotion", "text", "duration", "sample_rate", "sha256", "source_path", "recording",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Clip:
     """What is known of a clip before it is opened.
 
     Attributes:
+        corpus: which one it belongs to, by its name in ``params.yaml``.
         path: ``<speaker>/<emotion>/<file>`` below the corpus, with forward slashes.
         speaker: who speaks.
         emotion: one of ``EMOTIONS``.
@@ -27,6 +30,7 @@ class Clip:
         source_path: where the clip stands at its source.
     """
 
+    corpus: str
     path: str
     speaker: str
     emotion: str
@@ -42,14 +46,14 @@ def describe(root: Path, clips: list[Clip]) -> pd.DataFrame:
         clips: what ``corpora.obtain`` returned.
 
     Returns:
-        One row per clip, sorted by clip, with the columns ``COLUMNS``: duration in seconds, sample rate in Hz,
+        One row per clip, in the same order, with the columns ``COLUMNS``: duration in seconds, sample rate in Hz,
         ``sha256`` of the file and ``recording``, the sha256 of its samples, which two copies of one recording share.
 
     Raises:
         UserError: a clip cannot be decoded, or one recording stands under two speakers or emotions.
     """
     jobs = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-        joblib.delayed(_describe)(root, clip) for clip in sorted(clips, key=lambda clip: clip.path)
+        joblib.delayed(_describe)(root, clip) for clip in clips
     )
     table = pd.DataFrame(tqdm(jobs, "checking clips", len(clips), unit="clip"), columns=COLUMNS)
     for _, copies in table[table.duplicated("recording", keep=False)].groupby("recording"):
@@ -66,10 +70,16 @@ def read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"speaker": str, "text": str}, keep_default_na=False)
 
 
+def title(table: pd.DataFrame) -> str:
+    """Names of the corpora in a manifest, the one that is tested first: ``tess`` or ``tess + ravdess``."""
+    return " + ".join(table.corpus.unique())
+
+
 def _describe(root: Path, clip: Clip) -> tuple:
     path = root / clip.path
     samples, rate = audio.read(path)
     recording = hashlib.sha256(np.ascontiguousarray(samples).tobytes() + str(rate).encode()).hexdigest()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     duration = round(len(samples) / rate, 6)
-    return clip.path, clip.speaker, clip.emotion, clip.text, duration, rate, digest, clip.source_path, recording
+    known = clip.corpus, clip.path, clip.speaker, clip.emotion, clip.text
+    return *known, duration, rate, digest, clip.source_path, recording

@@ -40,10 +40,18 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
 @dataclass(frozen=True, config=STRICT)
-class Corpus:
-    """Where the clips come from (top level of ``params.yaml``)."""
+class Corpora:
+    """Where the clips come from (top level of ``params.yaml``).
 
-    corpus: Literal["tess", "synthetic", "folder"]
+    Attributes:
+        corpora: the first one is dealt out by the protocols; the clips of the others are trained on under each of them.
+        folder: what corpus ``folder`` is copied from.
+        synthetic_words: words that corpus ``synthetic`` has.
+    """
+
+    corpora: Annotated[
+        list[Literal["tess", "ravdess", "emodb", "synthetic", "folder"]], Field(min_length=1), AfterValidator(_unique)
+    ]
     folder: str
     synthetic_words: Annotated[int, Field(ge=5, le=60)]
 
@@ -144,14 +152,14 @@ class Train:
 
 
 SECTIONS: dict[str, type] = {"features": Features, "split": Split, "train": Train}
-TOP_LEVEL = [field.name for field in fields(Corpus)] + ["protocols", *SECTIONS]
+TOP_LEVEL = [field.name for field in fields(Corpora)] + ["protocols", *SECTIONS]
 
 
 def load(section: str, path: Path = Path("params.yaml")) -> Any:
     """Read one section of the parameter file.
 
     Args:
-        section: ``corpus``, ``protocols``, ``features``, ``split`` or ``train``.
+        section: ``corpora``, ``protocols``, ``features``, ``split`` or ``train``.
         path: the parameter file.
 
     Returns:
@@ -163,9 +171,9 @@ def load(section: str, path: Path = Path("params.yaml")) -> Any:
     content = _read(path)
     if section == "protocols":
         return check(Annotated[list[Name], Field(min_length=1)], content.get("protocols"), f"{path}: protocols")
-    if section == "corpus":
-        keys = {field.name: content[field.name] for field in fields(Corpus) if field.name in content}
-        return check(Corpus, keys, f"{path}: ")
+    if section == "corpora":
+        keys = {field.name: content[field.name] for field in fields(Corpora) if field.name in content}
+        return check(Corpora, keys, f"{path}: ")
     return check(SECTIONS[section], content.get(section), f"{path}: {section}")
 
 

@@ -121,8 +121,9 @@ def protocols(table: pd.DataFrame, corpus: str, path: Path) -> None:
 
 
 def corpus_title(corpus: str) -> str:
-    """Name of a corpus in a title; what was synthesised says so."""
-    return "TESS" if corpus == "tess" else f"{corpus} corpus"
+    """Names of corpora in a title, from the form that ``manifest.title`` gives; what was synthesised says so."""
+    names = {"tess": "TESS", "ravdess": "RAVDESS", "emodb": "EMO-DB", "folder": "own recordings"}
+    return " + ".join(names.get(name, f"{name} corpus") for name in corpus.split(" + "))
 
 
 def _percent(share: float) -> str:

@@ -4,7 +4,8 @@
 ``word``            test words are never heard in training.
 ``speaker_<name>``  test speaker <name> is never heard in training.
 
-The validation part is always cut out of the training side, by word.
+The validation part is always cut out of the training side, by word. Where there are several corpora, the first one is
+dealt out; the clips of the others are trained on, so that figures with and without them have the same test part.
 """
 
 import numpy as np
@@ -18,15 +19,16 @@ PARTS = ("train", "val", "test")
 
 
 def protocols(manifest: pd.DataFrame) -> list[str]:
-    """The protocols that a corpus knows."""
-    return ["random", "word", *(f"speaker_{name.lower()}" for name in sorted(manifest.speaker.unique()))]
+    """The protocols that the first corpus knows."""
+    speakers = manifest.speaker[_dealt(manifest)].unique()
+    return ["random", "word", *(f"speaker_{name.lower()}" for name in sorted(speakers))]
 
 
 def split(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
     """Give every clip a part under one protocol.
 
     Args:
-        manifest: one row per clip with the columns speaker, emotion, text and recording.
+        manifest: one row per clip with the columns corpus, speaker, emotion, text and recording.
         protocol: ``random``, ``word`` or ``speaker_<name>``, the name in lower case.
         params: section ``split`` of ``params.yaml``.
 
@@ -36,12 +38,14 @@ def split(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
     Raises:
         UserError: the protocol is unknown or the corpus is too small for it.
     """
-    test = _test_clips(manifest, protocol, params)
+    dealt = _dealt(manifest)
+    test = np.zeros(len(manifest), dtype=bool)
+    test[dealt] = _test_clips(manifest[dealt], protocol, params)
     parts = np.where(test, "test", "train")
-    side = manifest[~test]
+    side = manifest[dealt & ~test]
     where = f"protocol {protocol}, split.val_folds"
     val = _fold(side, _words(side), params.val_folds, 0, params.seed, where)
-    parts[np.flatnonzero(~test)[val]] = "val"
+    parts[np.flatnonzero(dealt & ~test)[val]] = "val"
     if empty := [part for part in PARTS if part not in parts]:
         raise UserError(f"protocol {protocol}: expected clips in every part, found none in {empty[0]}")
     check(manifest, parts, protocol)
@@ -58,13 +62,22 @@ def check(manifest: pd.DataFrame, parts: np.ndarray, protocol: str) -> None:
     def values(column: str, *names: str) -> set:
         return set(manifest.loc[np.isin(parts, names), column])
 
+    def texts(*names: str) -> set:
+        """What is said, with its corpus: each has texts, or numbers of texts, of its own."""
+        return set(manifest.loc[np.isin(parts, names), ["corpus", "text"]].itertuples(index=False, name=None))
+
     assert not values("recording", "train", "val") & values("recording", "test"), f"{protocol}: a recording leaks"
     assert not values("recording", "train") & values("recording", "val"), f"{protocol}: a recording leaks into val"
-    assert not values("text", "train") & values("text", "val"), f"{protocol}: a validation word is trained on"
+    assert not texts("train") & texts("val"), f"{protocol}: a validation word is trained on"
     if protocol == "word":
-        assert not values("text", "train", "val") & values("text", "test"), "word: a test word is trained on"
+        assert not texts("train", "val") & texts("test"), "word: a test word is trained on"
     if protocol.startswith("speaker_"):
         assert not values("speaker", "train", "val") & values("speaker", "test"), f"{protocol}: the speaker leaks"
+
+
+def _dealt(manifest: pd.DataFrame) -> np.ndarray:
+    """Mask of the first corpus."""
+    return (manifest.corpus == manifest.corpus.iloc[0]).to_numpy()
 
 
 def _test_clips(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:

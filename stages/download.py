@@ -1,4 +1,4 @@
-"""Obtain the corpus: ``data/raw/<speaker>/<emotion>/`` and ``data/manifest.csv``."""
+"""Obtain the corpora: ``data/raw/<speaker>/<emotion>/`` and ``data/manifest.csv``."""
 
 from ser import corpora, errors, manifest, params
 from ser.files import replacing
@@ -6,13 +6,12 @@ from stages.paths import MANIFEST, RAW
 
 
 def main() -> None:
-    settings = params.load("corpus")
+    settings = params.load("corpora")
     with replacing(RAW) as folder:
         table = manifest.describe(folder, corpora.obtain(settings, folder))
-        table.insert(0, "corpus", settings.corpus)
     table.to_csv(MANIFEST, index=False)
     hours = table.duration.sum() / 3600
-    print(f"{settings.corpus}: {len(table)} clips, {table.speaker.nunique()} speakers, {hours:.2f} h")
+    print(f"{manifest.title(table)}: {len(table)} clips, {table.speaker.nunique()} speakers, {hours:.2f} h")
 
 
 if __name__ == "__main__":

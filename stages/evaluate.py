@@ -35,7 +35,7 @@ def main() -> None:
     protocol = parser.parse_args().protocol
 
     table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
-    corpus = table.corpus.iloc[0]
+    corpus = manifest.title(table)
     heard, test = table[table[protocol] != "test"], table[table[protocol] == "test"].reset_index(drop=True)
     clips = shards.read(FEATURES, test["clip"])
     actual = test.emotion.map(EMOTIONS.index).to_numpy()

@@ -50,7 +50,7 @@ def main() -> None:
         distance, probability = confidence.limits(reference, val_clips, network.predict(val[0], verbose=0))
         description = artifact.Description(
             labels=list(EMOTIONS), features=asdict(feature_settings), sample_rate=feature_settings.sample_rate,
-            corpus=table.corpus.iloc[0], protocol=protocol, revision=artifact.revision(), metrics=metrics,
+            corpus=manifest.title(table), protocol=protocol, revision=artifact.revision(), metrics=metrics,
             temperature=temperature, max_distance=distance, min_probability=probability,
         )  # fmt: skip
         artifact.save(network, path, description, filters(feature_settings), reference)

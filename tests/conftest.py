@@ -33,7 +33,7 @@ def clips() -> pd.DataFrame:
         for emotion in EMOTIONS
         for word in (f"word{i:02}" for i in range(20))
     ]
-    return pd.DataFrame(rows).assign(recording=lambda table: table["clip"])
+    return pd.DataFrame(rows).assign(corpus="tess", recording=lambda table: table["clip"])
 
 
 @pytest.fixture(scope="module")

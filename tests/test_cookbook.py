@@ -23,7 +23,7 @@ TABLE = ("column", "dvc metrics", "dvc params", "dvc dag", "dvc exp show", "dvc 
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that was run and committed, small so that the recipes are quick."""
     project = Project(tmp_path_factory.mktemp("cookbook"))
-    project.set(corpus="synthetic", **TINY)
+    project.set(corpora=["synthetic"], **TINY)
     project.dvc("repro")
     project.commit("Run the synthetic corpus")
     return project
@@ -70,7 +70,7 @@ def test_recordings_of_ones_own_in_a_temporary_experiment(project: Project) -> N
     """What the cookbook says of `-C`: git ignores recordings, and temporary experiments see what git tracks."""
     for speaker, source in (("anna", "OAF"), ("bob", "YAF")):
         shutil.copytree(project.folder / "data/raw" / source, project.folder / "recordings" / speaker)
-    command = ["exp", "run", "--temp", "-S", "corpus=folder", "download"]
+    command = ["exp", "run", "--temp", "-S", "corpora=[folder]", "download"]
     assert "found none" in project.dvc(*command, fails=True)
     output = project.dvc(*command, "-C", "recordings/anna", "-C", "recordings/bob")
     assert "folder: 140 clips, 2 speakers" in output

@@ -1,4 +1,4 @@
-"""Where corpora come from: every layout, every source, every way to go wrong. No network, no TESS."""
+"""Where corpora come from: every layout, every source, every way to go wrong. No network, no real corpus."""
 
 import hashlib
 import io
@@ -10,6 +10,7 @@ import threading
 import types
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,10 +18,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser import corpora, manifest
+from ser import EMOTIONS, corpora, manifest
+from ser import tess as source
 from ser.errors import UserError
 from ser.files import replacing
-from ser.params import Corpus
+from ser.params import Corpora
 from tests.conftest import ROOT
 
 FOLDERS = {
@@ -56,10 +58,10 @@ def tess() -> dict[str, bytes]:
 def _published(tess: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listing = "".join(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in tess.items())
     (tmp_path / "tess.sha256").write_text(listing, encoding="utf-8")
-    monkeypatch.setattr(corpora, "TESS_CHECKSUMS", tmp_path / "tess.sha256")
+    monkeypatch.setattr(source, "CHECKSUMS", tmp_path / "tess.sha256")
     monkeypatch.delenv("SER_DATA_DIR", raising=False)
     # Nothing listens there: a test that reaches for the network fails at once.
-    monkeypatch.setattr(corpora, "TESS_PUBLISHER", "http://127.0.0.1:9")
+    monkeypatch.setattr(source, "PUBLISHER", "http://127.0.0.1:9")
     kaggle = types.SimpleNamespace(dataset_download=lambda handle: (_ for _ in ()).throw(OSError(f"offline: {handle}")))
     monkeypatch.setitem(sys.modules, "kagglehub", kaggle)
 
@@ -110,9 +112,9 @@ LAYOUTS = {
 }
 
 
-def obtain(target: Path) -> list[manifest.Clip]:
+def obtain(target: Path, *names: str, folder: str = "recordings") -> list[manifest.Clip]:
     target.mkdir(parents=True, exist_ok=True)
-    return corpora.obtain(Corpus("tess", "recordings", 20), target)
+    return corpora.obtain(Corpora(list(names) or ["tess"], folder, 20), target)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -125,7 +127,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def expected(tess: dict[str, bytes]) -> dict[str, str]:
-    clips = {corpora.tess_clip(path): hashlib.sha256(content).hexdigest() for path, content in tess.items()}
+    clips = {source.parse(path): hashlib.sha256(content).hexdigest() for path, content in tess.items()}
     return {clip.path: digest for clip, digest in clips.items() if clip}
 
 
@@ -229,7 +231,7 @@ def test_without_network_and_copy_three_lines_say_what_to_do(tmp_path: Path) -> 
     assert len(lines) == 3
     assert "SER_DATA_DIR: not set" in lines[0] and "Borealis: " in lines[0] and "Kaggle: offline" in lines[0]
     assert "https://doi.org/10.5683/SP2/E8H2MF" in lines[1]
-    assert "SER_DATA_DIR" in lines[2] and "dvc exp run -S corpus=synthetic" in lines[2]
+    assert "SER_DATA_DIR" in lines[2] and "dvc exp run -S 'corpora=[synthetic]'" in lines[2]
 
 
 @pytest.fixture
@@ -267,7 +269,7 @@ def dataverse(
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(corpora, "TESS_PUBLISHER", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(source, "PUBLISHER", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # pooch waits between retries
     yield state
@@ -318,13 +320,140 @@ def test_kaggle_is_the_last_source(tess: dict, expected: dict, tmp_path: Path, m
 
 
 def test_the_committed_checksums_are_the_whole_of_tess(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "TESS_CHECKSUMS", ROOT / "data/tess.sha256")
-    clips = list(corpora.tess_checksums().values())
+    monkeypatch.setattr(source, "CHECKSUMS", ROOT / "data/tess.sha256")
+    clips = list(source.published().values())
     assert len(clips) == len({clip.path for clip in clips}) == 2800
     for speaker in ("OAF", "YAF"):
-        for emotion in corpora.EMOTIONS:
+        for emotion in EMOTIONS:
             words = {clip.text for clip in clips if (clip.speaker, clip.emotion) == (speaker, emotion)}
             assert len(words) == 200, (speaker, emotion)
+
+
+# --- Corpora that are declared ---
+
+NAMES = {
+    "emodb": {
+        "wav/03a01Fa.wav": "emodb03/happiness/03a01Fa.wav",
+        "wav/16b10Td.wav": "emodb16/sadness/16b10Td.wav",
+        "wav/08a02La.wav": None,  # boredom, which is none of the seven
+        "lablaut/03a01Fa.lablaut": None,
+    },
+    "ravdess": {
+        "Actor_07/03-01-06-01-02-01-07.flac": "ravdess07/fear/03-01-06-01-02-01-07.flac",
+        "Actor_12/03-01-08-02-01-02-12.wav": "ravdess12/surprise/03-01-08-02-01-02-12.wav",
+        "Actor_02/03-01-02-01-01-01-02.wav": None,  # calm
+        "Actor_02/03-02-05-01-01-01-02.wav": None,  # sung
+        "Actor_02/notes.txt": None,
+    },
+}
+
+
+@pytest.fixture(params=NAMES)
+def declared(request: pytest.FixtureRequest) -> tuple[str, dict[str, bytes], dict[str, str]]:
+    """Name of a corpus, some files in its own layout, and the digests of what is to be taken."""
+    files = {path: wav(number) for number, path in enumerate(NAMES[request.param])}
+    taken = {NAMES[request.param][path]: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+    return request.param, files, {path: digest for path, digest in taken.items() if path}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar.xz", "held twice"])
+def test_a_declared_corpus_is_found_whatever_its_layout(
+    kind: str, declared: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    name, files, expected = declared
+    place = tmp_path / "data"
+    place.mkdir()
+    if kind == "folder":
+        lay_out(files, place)
+    elif kind == "held twice":
+        lay_out(files | {f"again/{path}": content for path, content in files.items()}, place)
+    elif kind == "zip":
+        zipped(files, place / f"{name}.zip")
+    else:
+        tarred(files, place / f"{name}.{kind}", "w:xz")
+    monkeypatch.setenv("SER_DATA_DIR", str(place))
+    clips = obtain(tmp_path / "raw", name)
+    assert digests(tmp_path / "raw") == expected
+    assert [clip.path for clip in clips] == sorted(expected) and {clip.corpus for clip in clips} == {name}
+    assert f"2 clips of {corpora.CORPORA[name].clips}" in capsys.readouterr().err
+
+
+def test_what_a_name_says(tmp_path: Path) -> None:
+    clip = corpora.parse("ravdess", "Actor_12/03-01-08-02-01-02-12.wav")
+    assert clip and (clip.speaker, clip.emotion, clip.text) == ("ravdess12", "surprise", "01")
+    clip = corpora.parse("emodb", "03a01Fa.wav")
+    assert clip and (clip.speaker, clip.emotion, clip.text) == ("emodb03", "happiness", "a01")
+
+
+def test_the_publisher_is_asked_where_there_is_no_copy(
+    declared: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, files, expected = declared
+    archive = zipped(files, tmp_path / "published.zip").read_bytes()
+    served = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            served.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(archive)))
+            self.end_headers()
+            self.wfile.write(archive)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/{name}.zip"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    other = replace(corpora.CORPORA[name], url=url, md5="0" * 32)
+    monkeypatch.setitem(corpora.CORPORA, name, other)
+    with pytest.raises(UserError) as error:
+        obtain(tmp_path / "raw", name)
+    lines = str(error.value).splitlines()
+    assert lines[0].startswith(
+        f"expected {other.title}, found no source for it (SER_DATA_DIR: not set; {url}: MD5 hash"
+    )
+    assert other.page in lines[1] and "SER_DATA_DIR" in lines[1]
+    assert not digests(tmp_path / "raw")
+
+    monkeypatch.setitem(corpora.CORPORA, name, replace(other, md5=hashlib.md5(archive).hexdigest()))
+    obtain(tmp_path / "raw", name)
+    obtain(tmp_path / "again", name)
+    assert digests(tmp_path / "raw") == digests(tmp_path / "again") == expected
+    assert len(served) == 2  # a bad one and a good one, which is kept
+    server.shutdown()
+
+
+def test_corpora_are_put_together_in_the_order_that_is_asked_for(
+    tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = lay_out(tess, tmp_path / "data")
+    for name, paths in NAMES.items():
+        zipped({path: wav(500 + number) for number, path in enumerate(paths)}, place / f"{name}.zip")
+    monkeypatch.setenv("SER_DATA_DIR", str(place))
+    clips = obtain(tmp_path / "raw", "ravdess", "tess")
+    assert [clip.corpus for clip in clips] == ["ravdess"] * 2 + ["tess"] * len(tess)
+    table = manifest.describe(tmp_path / "raw", clips)
+    assert manifest.title(table) == "ravdess + tess"
+    assert manifest.title(manifest.describe(tmp_path / "raw", clips[2:])) == "tess"
+    assert table["clip"].tolist() == [clip.path for clip in clips]
+
+
+def test_a_speaker_of_two_corpora_is_named(tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SER_DATA_DIR", str(lay_out(tess, tmp_path / "data")))
+    mine = own(tmp_path, "YAF/anger/hello.wav")
+    with pytest.raises(UserError, match="expected each speaker in one corpus, received YAF in tess and folder"):
+        obtain(tmp_path / "raw", "tess", "folder", folder=str(mine))
+
+
+def test_a_recording_of_two_corpora_is_named(tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SER_DATA_DIR", str(lay_out(tess, tmp_path / "data")))
+    mine = own(tmp_path, "me/anger/hello.wav")  # the stand-in's first clip has the same samples
+    clips = obtain(tmp_path / "raw", "tess", "folder", folder=str(mine))
+    with pytest.raises(UserError, match="expected one speaker and one emotion for a recording"):
+        manifest.describe(tmp_path / "raw", clips)
 
 
 # --- A folder of one's own ---
@@ -353,7 +482,7 @@ def test_the_seed_layout_is_a_folder_corpus_too(tess: dict, tmp_path: Path) -> N
     clips = corpora.copy_folder(lay_out(seed_layout(tess), tmp_path / "seed"), tmp_path / "raw")
     assert len(clips) == len(tess)
     assert {clip.speaker for clip in clips} == {"Actor_01", "Actor_02"}
-    assert {clip.emotion for clip in clips} == set(corpora.EMOTIONS)
+    assert {clip.emotion for clip in clips} == set(EMOTIONS)
 
 
 @pytest.mark.parametrize(

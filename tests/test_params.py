@@ -14,7 +14,7 @@ from ser.errors import UserError
 from tests.conftest import ROOT
 
 GOOD = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-SECTIONS = ("corpus", "protocols", "features", "split", "train")
+SECTIONS = ("corpora", "protocols", "features", "split", "train")
 
 
 def load_all(content: Any, folder: Path) -> None:
@@ -41,7 +41,10 @@ def test_the_committed_file_is_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("corpus", "tes", "corpus: expected 'tess', 'synthetic' or 'folder', received 'tes'"),
+        ("corpora", ["tes"], "corpora.0: expected 'tess', 'ravdess', 'emodb', 'synthetic' or 'folder', received 'tes'"),
+        ("corpora", ["tess", "tess"], "corpora: expected each entry once, received ['tess', 'tess']"),
+        ("corpora", "tess", "corpora: expected a valid list, received 'tess'"),
+        ("corpora", [], "corpora: expected "),
         ("trian", {}, "unknown key `trian` (did you mean `train`?)"),
         ("train.unitz", 64, "unknown key `unitz` (did you mean `units`?)"),
         ("train.units", 0, "train.units: expected greater than or equal to 1, received 0"),

@@ -82,7 +82,7 @@ def test_a_stage_tracks_the_params_that_it_reads(name: str) -> None:
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load"
     }
-    keys = {"corpus": ["corpus", "folder", "synthetic_words"]}
+    keys = {"corpora": ["corpora", "folder", "synthetic_words"]}
     expected = sorted(key for section in sections for key in keys.get(section, [section]))
     assert sorted(STAGES[name].get("params", [])) == expected
 
@@ -105,7 +105,7 @@ def test_outputs_survive_a_failed_run() -> None:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("project"))
-    project.set(corpus="synthetic", **SMALL)
+    project.set(corpora=["synthetic"], **SMALL)
     output = project.dvc("repro")
     assert set(ran(output)) == {
         "download", "features", "split", "train@word", "train@speaker_oaf", "evaluate@word", "evaluate@speaker_oaf",

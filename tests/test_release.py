@@ -27,7 +27,7 @@ SMALL = TINY | {"protocols": ["word", "speaker_oaf"]}
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A small run on the synthetic corpus, committed as a user would: first the code, then the results."""
     project = Project(tmp_path_factory.mktemp("finished"))
-    project.set(corpus="synthetic", **SMALL)
+    project.set(corpora=["synthetic"], **SMALL)
     # Neither the clone's own results nor its releases are meant here.
     for folder in ("release", "metrics", "plots"):
         shutil.rmtree(project.folder / folder, ignore_errors=True)

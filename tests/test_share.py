@@ -22,7 +22,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that was run and pushed to a folder, with its results committed."""
     folder = tmp_path_factory.mktemp("share")
     project = Project(folder)
-    project.set(corpus="synthetic", **TINY)
+    project.set(corpora=["synthetic"], **TINY)
     project.dvc("repro")
     project.dvc("remote", "add", "--default", "store", str(folder / "store"))
     project.commit("Run the synthetic corpus")

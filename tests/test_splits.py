@@ -75,6 +75,7 @@ def corpora(draw: st.DrawFn) -> pd.DataFrame:
     keep = draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
     table = pd.DataFrame([row for row, kept in zip(rows, keep, strict=True) if kept or row[2] in words[:3]])
     table.columns = ["speaker", "emotion", "text"]
+    table.insert(0, "corpus", "tess")
     table["clip"] = table.speaker + "/" + table.emotion + "/" + table.text
     table["recording"] = table["clip"]
     for copy in draw(st.lists(st.integers(0, len(table) - 1), max_size=3)):
@@ -121,6 +122,17 @@ def test_the_check_itself_sees_a_leak(clips: pd.DataFrame, column: str) -> None:
 def test_an_unknown_protocol_is_named(clips: pd.DataFrame, protocol: str, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         splits.split(clips, protocol, SETTINGS)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_clips_of_other_corpora_are_trained_on_and_change_no_other_part(clips: pd.DataFrame, protocol: str) -> None:
+    others = clips.iloc[::7].assign(corpus="other", speaker="other" + clips.speaker)
+    others["recording"] = "other" + others.recording
+    both = pd.concat([clips, others], ignore_index=True)
+    parts = splits.split(both, protocol, SETTINGS)
+    np.testing.assert_array_equal(parts[: len(clips)], splits.split(clips, protocol, SETTINGS))
+    assert set(parts[len(clips) :]) == {"train"}
+    assert splits.protocols(both) == splits.protocols(clips)
 
 
 def test_one_speaker_cannot_be_held_out(clips: pd.DataFrame) -> None:

@@ -15,7 +15,7 @@ git tag --force change "$head" > /dev/null
 
 # Run the pipeline on what is checked out and commit what it made.
 run() {
-    sed 's/^corpus: [a-z]*/corpus: synthetic/' params.yaml > params.new && mv params.new params.yaml &&
+    sed 's/^corpora: \[[^]]*\]/corpora: [synthetic]/' params.yaml > params.new && mv params.new params.yaml &&
         dvc repro && git add --all && commit "$1, on synthesised speech"
 }
 

@@ -15,7 +15,7 @@ import pandas as pd
 import soundfile
 import yaml
 
-from ser import EMOTIONS, errors, manifest, params
+from ser import EMOTIONS, errors, manifest, params, pictures
 from stages.paths import MANIFEST, METRICS, PLOTS, RAW, SPLITS
 
 REPORT = Path("report.html")
@@ -37,6 +37,7 @@ def main() -> None:
     ).get_template("report.html")  # fmt: skip
     page = template.render(
         corpus=results[names[0]]["corpus"],
+        corpus_name=pictures.corpus_title(results[names[0]]["corpus"]),
         results=results,
         speaker=speaker_mean(results),
         chance=1 / len(EMOTIONS),

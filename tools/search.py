@@ -68,7 +68,7 @@ def open_study(protocol: str, settings: dict[str, Any]) -> optuna.Study:
     # Not one seed for all: a search that goes on would begin with the trials that it began with before.
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
     # Losses are only comparable while all that is not searched stays the same.
-    fixed = {key: settings[key] for key in ("corpus", "synthetic_words", "features", "split")}
+    fixed = {key: settings[key] for key in ("corpora", "synthetic_words", "features", "split")}
     fixed["train"] = {key: value for key, value in settings["train"].items() if f"train.{key}" not in SPACE}
     if study.user_attrs.setdefault("fixed", fixed) != fixed:
         raise errors.UserError(f"params.yaml: changed since this search began; undo that, or remove {database}")
@@ -119,7 +119,7 @@ def git(*arguments: str) -> str:
 
 def report(study: optuna.Study, protocol: str) -> None:
     """Print the best trials and draw which parameters mattered."""
-    trials, corpus = completed(study), study.user_attrs["fixed"]["corpus"]
+    trials, corpus = completed(study), " + ".join(study.user_attrs["fixed"]["corpora"])
     rows = [
         {"experiment": f"search-{protocol}-{trial.number}", "val_loss": trial.value, **trial.user_attrs}
         | {key.removeprefix("train."): shorten(value) for key, value in trial.params.items()}

@@ -1,0 +1,100 @@
+"""Where a corpus may lie: places that are tried one after the other, and what stands in a folder or an archive."""
+
+import os
+import re
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from ser.errors import UserError
+from ser.manifest import Clip
+
+# The largest clip of TESS has 0.6 MB: what is larger inside an archive is not a clip and is not unpacked.
+MAX_MEMBER_BYTES = 4 * 2**20
+MAX_ARCHIVE_MEMBERS = 50_000
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+Wanted = Callable[[str], bool]
+
+
+def first_of(
+    title: str, sources: dict[str, Callable[[], Path]], collect: Callable[[Path], list[Clip]], advice: str
+) -> list[Clip]:
+    """Collect a corpus from the first source that has it.
+
+    Args:
+        title: what the corpus is called.
+        sources: by name, what downloads or finds it and returns the folder or archive.
+        collect: returns the clips that stand in that place; none where it is not the corpus.
+        advice: what a person can do where no source has it.
+
+    Raises:
+        UserError: no source has it, or what ``collect`` raises.
+    """
+    failures = []
+    for name, locate in sources.items():
+        try:
+            place = locate()
+            print(f"{title}: looking in {name} ({place})", file=sys.stderr)
+            if clips := collect(place):
+                return clips
+            failures.append(f"{name}: no {title} clip in {place}")
+        # Whatever a downloader raises (DNS, TLS, HTTP, quota) means the same here: try the next source.
+        except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
+            failures.append(f"{name}: {' '.join(str(error).split())[:200] or type(error).__name__}")
+    raise UserError(f"expected {title}, found no source for it ({'; '.join(failures)}).\n{advice}")
+
+
+def local() -> Path:
+    """The folder or archive that SER_DATA_DIR names."""
+    value = os.environ.get("SER_DATA_DIR")
+    if not value:
+        raise ValueError("not set")
+    if not Path(value).exists():
+        raise UserError(f"SER_DATA_DIR: expected a folder or an archive, received {value}, which does not exist")
+    return Path(value)
+
+
+def contents(place: Path, wanted: Wanted, likely: str) -> Iterator[tuple[str, bytes]]:
+    """Paths and contents of what may be a clip: loose files first, then archives, as if they were folders.
+
+    Args:
+        place: a folder with clips or archives, in any layout, or an archive.
+        wanted: tells by its name whether a file may be a clip.
+        likely: regular expression; where the names of archives match it, the others are left closed.
+    """
+    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    for path in files:
+        if wanted(path.as_posix()) and path.stat().st_size <= MAX_MEMBER_BYTES:
+            yield path.as_posix(), path.read_bytes()
+    archives = [path for path in files if path.name.lower().endswith(ARCHIVES)]
+    for path in [path for path in archives if re.search(likely, path.name, re.IGNORECASE)] or archives:
+        for name, content in _members(path, wanted):
+            yield f"{path.as_posix()}/{name}", content
+
+
+def _members(path: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+    """Contents of an archive's clips. Nothing is written: a hostile path, link or bomb inside has no effect."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                sizes = ((info.filename, info.file_size, info) for info in archive.infolist())
+                yield from _clips(path, sizes, lambda info: archive.open(info), wanted)
+        else:
+            with tarfile.open(path) as archive:  # read in one pass: an .xz cannot seek
+                members = ((info.name, info.size, info) for info in archive if info.isreg())
+                yield from _clips(path, members, lambda info: archive.extractfile(info), wanted)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+        raise UserError(f"{path}: expected a zip or tar archive, received a broken one: {error}") from error
+
+
+def _clips(path: Path, members: Iterable, opener: Callable, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
+    for count, (name, size, info) in enumerate(members):
+        if count >= MAX_ARCHIVE_MEMBERS:
+            raise UserError(f"{path}: expected at most {MAX_ARCHIVE_MEMBERS} members, received more")
+        if wanted(name) and size <= MAX_MEMBER_BYTES:
+            stream: IO[bytes] = opener(info)
+            yield name, stream.read(MAX_MEMBER_BYTES + 1)
