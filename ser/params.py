@@ -7,7 +7,7 @@ what was received.
 import difflib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -31,8 +31,8 @@ def _unique(values: list[str]) -> list[str]:
     return values
 
 
-BLOCKS = ("mfcc", "chroma", "mel", "prosody", "flux")  # of columns, in this order
 Block = Literal["mfcc", "chroma", "mel", "prosody", "flux"]
+BLOCKS: tuple[str, ...] = get_args(Block)  # of columns, in this order
 Blocks = Annotated[list[Block], Field(min_length=1), AfterValidator(_unique)]
 LOWEST_PITCH = 70  # Hz that block prosody looks for
 Spread = Annotated[Real, Field(ge=0, le=5)]

@@ -134,15 +134,17 @@ def _smoothest(heights: np.ndarray, octaves: np.ndarray) -> np.ndarray:
 
 
 def flux(power: np.ndarray, mel: np.ndarray) -> np.ndarray:
-    """Spectral flux: how fast the shape of the spectrum changes, as a mouth moves; whose mouth it is cancels out.
+    """How fast the shape of the spectrum changes, as a mouth moves; whose mouth it is cancels out.
+
+    Spectral flux (E. Scheirer and M. Slaney, ICASSP 1997), here the mean absolute change of log-mel bands.
 
     Args:
         power: (frames, 1 + n_fft / 2) power spectrogram, without what lies below a voice.
         mel: (n_mels, 1 + n_fft / 2) mel filter bank.
 
     Returns:
-        (frames, 1) float32, dB: mean absolute change of the mel bands since the frame before, the change of their
-        mean taken off; 0 in the first frame. Bands more than 80 dB below the clip's maximum count as 80 dB below.
+        (frames, 1) float32, dB: what changed since the frame before, the change of the bands' mean taken off; 0 in the
+        first frame. Bands more than 80 dB below the clip's maximum count as 80 dB below.
     """
     bands = power @ mel.T
     level = 10 * np.log10(np.maximum(bands / max(bands.max(), np.finfo(np.float32).tiny), 1e-8))
