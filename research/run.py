@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from research.recipes import RECIPES
-from ser import EMOTIONS, audio, corpora, errors, manifest, model, params, shards
+from ser import EMOTIONS, audio, corpora, errors, manifest, model, params, shards, voice
 from ser.features import column_indices, extract, filters
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
@@ -164,8 +164,8 @@ def adapted(clips: Clips, heard: Clips) -> Clips:
 
     This uses unlabelled audio of the test speaker: a result of its own, never mixed with the others.
     """
-    (mean, std), (own_mean, own_std) = ((f.mean(axis=0), f.std(axis=0)) for f in map(np.concatenate, (heard, clips)))
-    return [(clip - own_mean) / np.maximum(own_std, 1e-3) * std + mean for clip in clips]
+    own, trained = voice.fit(clips), voice.fit(heard)
+    return [own.as_if(trained, clip) for clip in clips]
 
 
 def equal_length(part: Part, probabilities: np.ndarray) -> float:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ser import voice
+from ser.voice import Voice
+
 # Of the validation clips, the share that is answered; both scores refuse the same number of the others.
 ACCEPTED = 0.99
 AXES = 40
@@ -28,6 +31,8 @@ class Reference:
         axes: (2 columns, components) orthonormal.
         spread: (components,) standard deviation along each axis.
         rest: () standard deviation in every other direction.
+        mean: (columns,) mean of the training frames.
+        std: (columns,) their standard deviation.
     """
 
     centre: np.ndarray
@@ -35,6 +40,13 @@ class Reference:
     axes: np.ndarray
     spread: np.ndarray
     rest: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    @property
+    def voice(self) -> Voice:
+        """The voice that was trained on; of several, all of them together."""
+        return Voice(self.mean, self.std)
 
     def distance(self, frames: np.ndarray) -> float:
         """Mahalanobis distance of a clip, per column: about 1 for a training clip, whatever the number of columns.
@@ -68,7 +80,8 @@ def fit_reference(clips: list[np.ndarray]) -> Reference:
     # Never nothing: a clip may differ a little from the others in a way that none of them does.
     rest = max(variance[count:].sum() / (len(scale) - count), 1e-2)
     spread = np.sqrt(np.maximum(variance[:count], rest))
-    arrays = (centre, scale, directions[:count].T, spread, np.sqrt(rest))
+    heard = voice.fit(clips)
+    arrays = (centre, scale, directions[:count].T, spread, np.sqrt(rest), heard.mean, heard.std)
     return Reference(*(np.asarray(array, np.float32) for array in arrays))
 
 

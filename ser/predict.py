@@ -31,6 +31,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--model", type=Path, help="model file (default: release/model.onnx, else models/word/model.onnx)"
     )
+    parser.add_argument(
+        "--adapt", metavar="FOLDER", help="recordings of the speaker, emotions not known: get used to this voice first"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object per line")
     form.add_argument("--csv", action="store_true", help="one row per recording")
@@ -59,6 +62,14 @@ def expand(clips: Iterable[str]) -> Iterator[str | errors.UserError]:
             continue
         yield first
         yield from found
+
+
+def checked(folder: str) -> Iterator[str]:
+    """Recordings of a folder; without any, that is an error."""
+    for recording in expand([folder]):
+        if isinstance(recording, errors.UserError):
+            raise recording
+        yield recording
 
 
 def answers(
@@ -91,6 +102,8 @@ def main() -> None:
     from ser.recogniser import load
 
     recogniser = load(given.model)
+    if given.adapt:
+        print(f"adapted to {recogniser.adapt(checked(given.adapt)):.1f} s of recordings", file=sys.stderr)
     write = report.writer(given.json, given.csv, recogniser.labels)
     failed = count = 0
     last: Result | None = None

@@ -3,7 +3,7 @@
 Needs the model file alone. Nothing on this path imports TensorFlow, librosa, pandas, scipy or matplotlib.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from ser import audio, decode
+from ser import audio, decode, voice
 from ser.artifact import Artifact
 from ser.errors import UserError
 from ser.features import extract
 from ser.timeline import SILENCE_DB, SILENCE_DBFS, Segment, Timeline, Verdict, Watch, level
+from ser.voice import Voice
 
 RELEASED = Path(__file__).resolve().parent.parent / "release" / "model.onnx"
 TRAINED = Path("models/word/model.onnx")
@@ -27,6 +28,7 @@ FRAME = 0.032  # for levels
 # Clips of TESS stay far below both: 0.015 and 0.0001.
 DC_OFFSET = 0.05  # mean, in standard deviations, from which it is taken away
 CLIPPED = 0.01  # share of samples at the peak
+ENOUGH = 10.0  # of recordings that say where a voice lies
 LOUDEST = 10.0  # full scale is 1; float files of another scale are brought back, before their squares overflow
 
 
@@ -69,6 +71,7 @@ class Recogniser:
         self.model = Artifact(self.path)
         self.labels = self.model.description.labels
         self.rate = self.model.features.sample_rate
+        self.voice: Voice | None = None
 
     def predict(self, source: object, sample_rate: int | None = None, watch: Watch | None = None) -> Result:
         """Recognise the emotion of a recording.
@@ -98,9 +101,37 @@ class Recogniser:
             raise UserError(f"{name}: expected at least {shortest:.3f} s (one frame), received {seconds:.3f} s")
         return self._result(self._second_look(samples, watch), seconds)
 
+    def adapt(self, recordings: Iterable[object]) -> float:
+        """Get used to a voice: from now on, its recordings are heard as if a training speaker had spoken.
+
+        Args:
+            recordings: unlabelled ones of one speaker, each as ``predict`` takes it; about as many of every emotion
+                that is to be recognised. They may be the ones that are asked about afterwards.
+
+        Returns:
+            Seconds that they last.
+
+        Raises:
+            UserError: a recording cannot be read, they are shorter than ``ENOUGH`` seconds, or silent.
+        """
+        self.voice = None
+        stretches: list[np.ndarray] = []
+
+        def listen(_: float, samples: np.ndarray) -> None:
+            if len(samples) >= self.model.features.n_fft:
+                stretches.append(self.frames(samples))
+
+        seconds = sum(self.predict(recording, watch=listen).duration for recording in recordings)
+        if seconds < ENOUGH or not stretches:
+            heard = f"{seconds:.1f} s" if stretches else "silence"
+            raise UserError(f"expected recordings of at least {ENOUGH:g} s to adapt to, received {heard}")
+        self.voice = voice.fit(stretches)
+        return seconds
+
     def frames(self, samples: np.ndarray) -> np.ndarray:
         """Features of (samples,) at ``rate`` Hz, as in training: (frames, columns) float32."""
-        return extract(_centred(samples), self.model.features, self.model.filters)
+        frames = extract(_centred(samples), self.model.features, self.model.filters)
+        return self.voice.as_if(self.model.reference.voice, frames) if self.voice else frames
 
     def judge(self, samples: np.ndarray) -> Verdict:
         """Answer for one stretch of (samples,) at ``rate`` Hz."""
