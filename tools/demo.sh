@@ -8,8 +8,12 @@ git clone --quiet --no-local . .demo
 cd .demo
 python tools/plots_page.py
 # One network instead of several, to be quick; more epochs, since a small corpus has few steps to each.
-sed -e 's/^corpora: \[[^]]*\]/corpora: [synthetic]/' -e 's/^  members: [0-9]*/  members: 1/' \
-    -e 's/^  epochs: [0-9]*/  epochs: 150/' params.yaml > params.new && mv params.new params.yaml
+python -c "
+from dvc.utils.serialize import modify_yaml  # keeps the comments
+with modify_yaml('params.yaml') as params:
+    params['corpora'] = ['synthetic']
+    params['train'].update(members=1, epochs=150)
+"
 
 dvc repro
 echo

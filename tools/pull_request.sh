@@ -15,8 +15,11 @@ git tag --force change "$head" > /dev/null
 
 # Run the pipeline on what is checked out and commit what it made.
 run() {
-    sed 's/^corpora: \[[^]]*\]/corpora: [synthetic]/' params.yaml > params.new && mv params.new params.yaml &&
-        dvc repro && git add --all && commit "$1, on synthesised speech"
+    python -c "
+from dvc.utils.serialize import modify_yaml  # keeps the comments
+with modify_yaml('params.yaml') as params:
+    params['corpora'] = ['synthetic']
+" && dvc repro && git add --all && commit "$1, on synthesised speech"
 }
 
 commit() {
