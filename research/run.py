@@ -1,12 +1,13 @@
 """Train recipes and test them on voices that they never heard; append the results to research/results.csv.
 
-    python -m research.run "prosody, perturbed, statistics"           # five seeds
-    python -m research.run --emodb FOLDER --ravdess FOLDER            # every recipe, proxies too
-    python -m research.run --kept-back --ravdess FOLDER RECIPE        # once, when the recipe is settled
+    python -m research.run "prosody, perturbed, statistics"    # five seeds
+    python -m research.run --emodb FOLDER --ravdess FOLDER     # every recipe, proxies too
+    python -m research.run --alone --emodb FOLDER --ravdess FOLDER --protocols    # every recipe, on harder proxies
+    python -m research.run --kept-back --ravdess FOLDER RECIPE    # once, when the recipe is settled
 
 Needs data/ as `dvc repro` leaves it. Recipes are chosen on the proxies, which come first: speaker-disjoint halves of
-other corpora, and pseudo-speakers, the validation clips of the training actress played slower and faster. TESS is
-reported, never chosen on. `python -m research.table` prints what was found.
+other corpora, each of their speakers alone, and pseudo-speakers, the validation clips of the training actress played
+slower and faster. TESS is reported, never chosen on. `python -m research.table` prints what was found.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 RESULTS = Path("research/results.csv")
 SPEEDS = (0.85, 1.18)  # pitch and formants together, as a larger and a smaller person would have them
 EPOCH = 1200  # clips, about as many as one actress trains on: a proxy's are repeated, for as many steps as TESS has
+EPOCH_ALONE = 300  # where one speaker of a proxy is trained on alone, with some 50 clips
 LONGEST = 3.0  # seconds that are kept of a proxy's clip, as long as the longest one of TESS
 # Speakers that no recipe was chosen on: heard once, by `--kept-back`.
 KEPT_BACK = {"ravdess": [f"ravdess{actor}" for actor in range(13, 25)]}
@@ -49,11 +51,13 @@ class Part:
         clips: (frames, columns) each.
         labels: (clips,) indices into ``EMOTIONS``.
         seconds: (clips,) lengths.
+        speakers: (clips,) names.
     """
 
     clips: Clips
     labels: np.ndarray
     seconds: np.ndarray
+    speakers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,16 @@ class Task:
     tests: dict[str, Part]
 
 
-def proxy(name: str, folder: Path, settings: params.Features, kept_back: bool = False) -> Iterator[Task]:
+def proxy(name: str, folder: Path, settings: params.Features, how: str = "halves") -> Iterator[Task]:
     """Train on speakers of a corpus, test on others of it; every eighth clip that is trained on is ``val``.
 
     Args:
         name: of ``corpora.CORPORA``.
         folder: where it lies.
         settings: section ``features`` of ``params.yaml``.
-        kept_back: test on the speakers that were kept back, trained on all others. Without, nothing is known of the
-            former: both halves of the others are tested, trained on the other half.
+        how: ``halves``: each half of the speakers is tested, trained on the other one. ``alone``: all but one speaker
+            are tested, trained on that one. ``kept back``: the speakers that were kept back are tested, trained on all
+            others; without it, nothing is known of them.
 
     Raises:
         UserError: no clip of the corpus is there, or none of a speaker that was kept back.
@@ -86,24 +91,26 @@ def proxy(name: str, folder: Path, settings: params.Features, kept_back: bool = 
     if table.empty:
         raise errors.UserError(f"{folder}: expected clips of {name}, found none")
     away = table.speaker.isin(KEPT_BACK.get(name, []))
-    if kept_back and not away.any():
+    if how == "kept back" and not away.any():
         raise errors.UserError(f"{folder}: expected speakers of {name} that were kept back, found none")
-    if kept_back:
-        unheard_by_test = {f"kept_back_{name}": KEPT_BACK[name]}
-    else:
+    if how != "kept back":
         table = table[~away].reset_index(drop=True)
-        speakers = sorted(table.speaker.unique())
-        unheard_by_test = {f"{name}_{half + 1}": speakers[half::2] for half in (0, 1)}
+    speakers = sorted(table.speaker.unique())
+    trained_on_by_test = {
+        "halves": {f"{name}_{half + 1}": speakers[1 - half :: 2] for half in (0, 1)},
+        "alone": {f"alone_{speaker}": [speaker] for speaker in speakers},
+        "kept back": {f"kept_back_{name}": [speaker for speaker in speakers if speaker not in KEPT_BACK.get(name, [])]},
+    }[how]
     longest = int(LONGEST * settings.sample_rate / settings.hop_length)
     clips = [clip[:longest] for clip in frames([(path, 1.0) for path in table.path], settings)]
-    for test_name, those in unheard_by_test.items():
-        unheard = table.speaker.isin(those)
-        held_out = ~unheard & ((~unheard).cumsum() % 8 == 0)
-        masks = ~unheard & ~held_out, held_out, unheard
+    for test_name, those in trained_on_by_test.items():
+        heard = table.speaker.isin(those)
+        held_out = heard & (heard.cumsum() % 8 == 0)
+        masks = heard & ~held_out, held_out, ~heard
         train, val, test = (_part(table[mask], clips, settings) for mask in masks)
-        again = max(1, round(EPOCH / len(train.clips)))
-        train = Part(train.clips * again, np.tile(train.labels, again), np.tile(train.seconds, again))
-        yield Task(train, val, {test_name: test})
+        again = max(1, round((EPOCH_ALONE if how == "alone" else EPOCH) / len(train.clips)))
+        arrays = (np.tile(array, again) for array in (train.labels, train.seconds, train.speakers))
+        yield Task(Part(train.clips * again, *arrays), val, {test_name: test})
 
 
 def tess(protocol: str, settings: params.Features) -> Task:
@@ -138,7 +145,7 @@ def frames(clips: list[tuple[Path, float]], settings: params.Features) -> Clips:
 def _part(table: pd.DataFrame, clips: Clips, settings: params.Features) -> Part:
     chosen = [clips[i] for i in table.index]
     seconds = np.array([len(clip) for clip in chosen]) * settings.hop_length / settings.sample_rate
-    return Part(chosen, table.emotion.map(EMOTIONS.index).to_numpy(), seconds)
+    return Part(chosen, table.emotion.map(EMOTIONS.index).to_numpy(), seconds, table.speaker.to_numpy())
 
 
 def shuffle(task: Task, seed: int) -> Task:
@@ -159,13 +166,17 @@ def train(task: Task, settings: params.Train, listen: list[int]) -> tuple[Any, i
     return network, model.kept(history, settings)[1]
 
 
-def adapted(clips: Clips, heard: Clips) -> Clips:
-    """Give the clips of an unheard speaker the mean and standard deviation of the columns that were trained on.
+def adapted(part: Part, heard: Clips) -> Clips:
+    """Give the clips of each unheard speaker the mean and standard deviation of the columns that were trained on.
 
-    This uses unlabelled audio of the test speaker: a result of its own, never mixed with the others.
+    This uses unlabelled audio of the test speakers: a result of its own, never mixed with the others.
     """
-    own, trained = voice.fit(clips), voice.fit(heard)
-    return [own.as_if(trained, clip) for clip in clips]
+    trained = voice.fit(heard)
+    own = {
+        speaker: voice.fit([clip for clip, its in zip(part.clips, part.speakers, strict=True) if its == speaker])
+        for speaker in np.unique(part.speakers)
+    }
+    return [own[speaker].as_if(trained, clip) for clip, speaker in zip(part.clips, part.speakers, strict=True)]
 
 
 def equal_length(part: Part, probabilities: np.ndarray) -> float:
@@ -213,10 +224,12 @@ def answers(network: Any, task: Task, name: str) -> dict[str, np.ndarray]:
     """What the network says of one test part, (clips, emotions), per setting."""
     part = task.tests[name]
     said = {"inductive": network.predict(model.pad(part.clips), batch_size=64, verbose=0)}
+    if name in ("random", "word") or name.startswith("pseudo_"):
+        return said  # no voice is unheard
+    moved = model.pad(adapted(part, task.train.clips))
+    inner = model.keras.Model(network.inputs, [network.outputs[0], *(head.input for head in model.heads(network))])
+    said["adapted"], *states = inner.predict(moved, batch_size=64, verbose=0)
     if name.startswith("speaker_"):
-        inner = model.keras.Model(network.inputs, [network.outputs[0], *(head.input for head in model.heads(network))])
-        moved = model.pad(adapted(part.clips, task.train.clips))
-        said["adapted"], *states = inner.predict(moved, batch_size=64, verbose=0)
         said["grouped"] = grouped(said["adapted"], np.concatenate(states, axis=1))
     return said
 
@@ -261,21 +274,28 @@ def main() -> None:
     )
     parser.add_argument("--emodb", type=Path, help="folder with EMO-DB, for the proxies")
     parser.add_argument("--ravdess", type=Path, help="folder with RAVDESS, likewise")
-    parser.add_argument(
-        "--kept-back", action="store_true", help="nothing but the check on RAVDESS's actors 13 to 24 (with --ravdess)"
-    )
+    exclusive = parser.add_mutually_exclusive_group()
+    exclusive.add_argument(
+        "--alone", action="store_const", const="alone", dest="how", default="halves",
+        help="proxies: train on each speaker alone, instead of each half of them",
+    )  # fmt: skip
+    exclusive.add_argument(
+        "--kept-back", action="store_const", const="kept back", dest="how",
+        help="nothing but the check on RAVDESS's actors 13 to 24 (with --ravdess)",
+    )  # fmt: skip
     parser.add_argument("--shuffled", action="store_true", help="shuffle the labels of train and val: right by chance")
     arguments = parser.parse_args()
     if unknown := set(arguments.recipes) - set(RECIPES):
         raise errors.UserError(f"expected one of {', '.join(RECIPES)}; received {min(unknown)!r}")
     features = params.load("features")
     tasks: list[Task] = []
-    if arguments.kept_back and not arguments.ravdess:
+    kept_back = arguments.how == "kept back"
+    if kept_back and not arguments.ravdess:
         raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
-    for name in KEPT_BACK if arguments.kept_back else corpora.CORPORA:
+    for name in KEPT_BACK if kept_back else corpora.CORPORA:
         if folder := getattr(arguments, name):
-            tasks += proxy(name, folder, features, arguments.kept_back)
-    tasks += [tess(protocol, features) for protocol in arguments.protocols if not arguments.kept_back]
+            tasks += proxy(name, folder, features, arguments.how)
+    tasks += [tess(protocol, features) for protocol in arguments.protocols if not kept_back]
     for seed in arguments.seeds:
         for recipe in arguments.recipes:
             rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled)).round(4)

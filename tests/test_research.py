@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 def part(labels: list[int], seconds: list[float], columns: int = 3) -> run.Part:
     clips = [RNG.normal(size=(int(length * 30) + 4, columns)).astype(np.float32) for length in seconds]
-    return run.Part(clips, np.array(labels), np.array(seconds))
+    return run.Part(clips, np.array(labels), np.array(seconds), np.array(["someone"] * len(labels)))
 
 
 def test_speakers_that_were_kept_back_are_heard_when_asked_for_alone(tmp_path: Path) -> None:
@@ -38,7 +38,14 @@ def test_speakers_that_were_kept_back_are_heard_when_asked_for_alone(tmp_path: P
         (test,) = task.tests.values()
         assert len(test.clips) == 16 and len(task.val.clips) == 2  # two actors of four; every eighth clip of the others
         assert abs(len(task.train.clips) - run.EPOCH) < 14 and len(task.train.clips) == len(task.train.labels)
-    (check,) = run.proxy("ravdess", folder, settings, kept_back=True)
+    alone = list(run.proxy("ravdess", folder, settings, "alone"))
+    assert [set(task.train.speakers) for task in alone] == [{f"ravdess0{actor}"} for actor in (1, 2, 3, 4)]
+    for task in alone:
+        ((name, test),) = task.tests.items()
+        assert len(test.clips) == 24 and name == f"alone_{task.train.speakers[0]}"
+        assert not set(test.speakers) & set(task.train.speakers) and len(task.val.clips) == 1
+        assert abs(len(task.train.clips) - run.EPOCH_ALONE) < 7
+    (check,) = run.proxy("ravdess", folder, settings, "kept back")
     assert list(check.tests) == ["kept_back_ravdess"]
     assert len(check.tests["kept_back_ravdess"].clips) == 16 and len(check.val.clips) == 4
     for path in [*folder.glob("*-13.wav"), *folder.glob("*-24.wav")]:
@@ -46,7 +53,7 @@ def test_speakers_that_were_kept_back_are_heard_when_asked_for_alone(tmp_path: P
     with pytest.raises(UserError, match="expected clips of emodb, found none"):
         next(run.proxy("emodb", folder, settings))
     with pytest.raises(UserError, match="expected speakers of ravdess that were kept back, found none"):
-        list(run.proxy("ravdess", folder, settings, kept_back=True))
+        list(run.proxy("ravdess", folder, settings, "kept back"))
 
 
 def test_pairs_of_equal_length_by_hand() -> None:
@@ -60,17 +67,22 @@ def test_pairs_of_equal_length_by_hand() -> None:
 def test_length_alone_is_chance_at_equal_length() -> None:
     seconds = RNG.uniform(1, 3, 4000)
     labels = (RNG.uniform(0, 1, 4000) < (seconds - 1) / 2).astype(int)
-    clips = run.Part([], labels, seconds)
+    clips = run.Part([], labels, seconds, np.array([]))
     by_length = np.stack([3 - seconds, seconds - 1], axis=1)
     assert (by_length.argmax(axis=1) == labels).mean() > 0.7
     assert run.equal_length(clips, by_length) == pytest.approx(0.5, abs=0.03)
 
 
-def test_adapted_clips_have_the_statistics_of_those_trained_on() -> None:
-    heard, unheard = part([0] * 9, [2.0] * 9).clips, [5 + 3 * clip for clip in part([0] * 9, [1.5] * 9).clips]
-    frames, expected = np.concatenate(run.adapted(unheard, heard)), np.concatenate(heard)
-    np.testing.assert_allclose(frames.mean(axis=0), expected.mean(axis=0), atol=1e-4)
-    np.testing.assert_allclose(frames.std(axis=0), expected.std(axis=0), atol=1e-4)
+def test_adapted_clips_of_each_speaker_have_the_statistics_of_those_trained_on() -> None:
+    heard, unheard = part([0] * 9, [2.0] * 9).clips, part([0] * 12, [1.5] * 12)
+    speakers = np.array(["deep", "high"] * 6)
+    clips = [clip * 3 + (5 if speaker == "deep" else 9) for clip, speaker in zip(unheard.clips, speakers, strict=True)]
+    moved = run.adapted(replace(unheard, clips=clips, speakers=speakers), heard)
+    expected = np.concatenate(heard)
+    for speaker in ("deep", "high"):
+        frames = np.concatenate([clip for clip, its in zip(moved, speakers, strict=True) if its == speaker])
+        np.testing.assert_allclose(frames.mean(axis=0), expected.mean(axis=0), atol=1e-4)
+        np.testing.assert_allclose(frames.std(axis=0), expected.std(axis=0), atol=1e-4)
 
 
 def test_shuffling_parts_clips_from_their_labels_but_not_those_of_the_test() -> None:
@@ -111,6 +123,10 @@ def test_the_table_by_hand() -> None:
         for seed, pair in enumerate([(0.6, 0.8), (0.8, 0.8)])
         for test, accuracy in zip(("speaker_yaf", "speaker_oaf"), pair, strict=True)
     ]  # fmt: skip
+    halves = [rows[0] | {"test": name, "uar": uar} for name, uar in (("emodb_1", 0.5), ("emodb_2", 0.7))]
+    alone = [rows[0] | {"test": f"alone_ravdess0{i}", "uar": uar} for i, uar in ((1, 0.2), (2, 0.4))]
+    row = table.proxies(pd.DataFrame([*rows, *halves, *alone])).iloc[0]
+    assert row["EMO-DB, halves"] == "0.600 (1)" and row["RAVDESS, one alone"] == "0.300 (1)"
     row = table.tess(pd.DataFrame(rows)).iloc[0]
     assert row["OAF → YAF"] == "0.700 ± 0.141" and row["YAF → OAF"] == "0.800 ± 0.000"
     assert row["mean"] == "**0.750 ± 0.071**"  # of the seeds' means, 0.7 and 0.8
@@ -159,20 +175,13 @@ def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
     for i, path in enumerate(sorted((project.folder / "data/raw").rglob("*.wav"))):
         if letter := letters.get(path.parent.name):
             (tmp_path / f"{10 + i % 6}a{i % 90 + 10}{letter}a.wav").write_bytes(path.read_bytes())
-    command = (
-        "python",
-        "-m",
-        "research.run",
-        "--seeds",
-        "1",
-        "--emodb",
-        str(tmp_path),
-        "prosody, perturbed, statistics",
-    )
-    result = project.run(*command)
+    (project.folder / "research/results.csv").unlink()
+    recipe = "prosody, perturbed, statistics"
+    result = project.run("python", "-m", "research.run", recipe, "--seeds", "1", "--emodb", str(tmp_path))
     assert result.returncode == 0, result.stderr
-    results = pd.read_csv(project.folder / "research/results.csv")
-    mine = results[results.seconds.notna() & (results.recipe == "prosody, perturbed, statistics") & (results.seed == 0)]
+    mine = pd.read_csv(project.folder / "research/results.csv")
+    assert set(mine.recipe) == {recipe} and set(mine.seed) == {1} and mine.seconds.notna().all()
+    assert mine[mine.test == "emodb_1"].setting.tolist() == ["inductive", "adapted"]
     assert {"emodb_1", "emodb_2", "speaker_oaf", "speaker_yaf", "pseudo_0.85_speaker_oaf"} <= set(mine.test)
     printed = project.run("python", "-m", "research.table")
     assert printed.returncode == 0, printed.stderr
