@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
         "--model", type=Path, help="model file (default: release/model.onnx, else models/word/model.onnx)"
     )
     parser.add_argument(
-        "--adapt", metavar="FOLDER", help="recordings of the speaker, emotions not known: get used to this voice first"
+        "--adapt", metavar="FOLDER", help="get used to a voice first: recordings of it, of varied emotions, unlabelled"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object per line")
