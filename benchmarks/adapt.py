@@ -1,12 +1,13 @@
-"""What `ser.predict --adapt` does for voices that the released model never heard. The table of docs/predict.md.
+"""What `ser.predict --adapt` does for voices that a model never heard. The table of docs/predict.md.
 
-    python -m benchmarks.adapt NAME=FOLDER ...
+    python -m benchmarks.adapt --model FILE NAME=FOLDER ...
 
-NAME is a corpus of ``ser.corpora.CORPORA``, emodb or ravdess, and FOLDER where its clips lie. Every speaker is adapted
-to alone, by clips whose emotion nobody looks at; all of the speaker's clips are asked about.
+NAME is a corpus of ``ser.corpora.CORPORA``, and FOLDER where its clips lie; one that the model's expert was fitted to
+is refused: train one without (`dvc exp run -S train.expert=false -S 'protocols=[word]'`). Every speaker is adapted to
+alone, by clips whose emotion nobody looks at; all of the speaker's clips are asked about.
 """
 
-import sys
+import argparse
 from collections import defaultdict
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pandas as pd
 from sklearn.metrics import recall_score
 from tqdm import tqdm
 
-from ser import Recogniser, corpora, load
+from ser import Recogniser, corpora, errors, load
 
 LITTLE = 30.0  # seconds
 Clips = list[tuple[Path, str]]  # with their emotions
@@ -67,8 +68,16 @@ def row(recogniser: Recogniser, name: str, people: list[Clips], adapted_to: str)
 
 def main() -> None:
     """Print the table as Markdown."""
-    recogniser, rows = load(), []
-    for name, _, folder in (text.partition("=") for text in sys.argv[1:]):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpora", nargs="+", metavar="NAME=FOLDER", help="such as emodb=FOLDER")
+    parser.add_argument("--model", type=Path, help="model file (default: the released one)")
+    arguments = parser.parse_args()
+    recogniser, rows = load(arguments.model), []
+    for name, _, folder in (text.partition("=") for text in arguments.corpora):
+        if name not in corpora.CORPORA or not folder:
+            raise errors.UserError(f"expected NAME=FOLDER, NAME one of {', '.join(corpora.CORPORA)}; received {name!r}")
+        if name in recogniser.model.description.expert:
+            raise errors.UserError(f"expected a corpus that {recogniser.path.name} was not fitted to, received {name}")
         people = speakers(name, Path(folder))
         ways = ("nothing", f"{LITTLE:.0f} s at random", "all clips")
         rows += [row(recogniser, name, people, way) for way in ways]
@@ -76,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

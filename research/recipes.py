@@ -7,7 +7,8 @@ all but those of four members are one network, and weights that are not averaged
 from typing import Any
 
 SPECTRA = ["mfcc", "chroma", "mel"]
-PROSODY = {"use": ["prosody"]}
+ALONE = {"expert": False}
+PROSODY = ALONE | {"use": ["prosody"]}
 EARLY = PROSODY | {"average": 0.0}  # early stopping
 SINGLE = EARLY | {"members": 1, "units": 64, "epochs": 60}
 RECIPES: dict[str, dict[str, Any]] = {
@@ -20,5 +21,6 @@ RECIPES: dict[str, dict[str, Any]] = {
     "spectra, perturbed, statistics": SINGLE | {"use": SPECTRA},
     "prosody, perturbed, statistics, four members": EARLY | {"epochs": 40},
     "prosody, perturbed, statistics, four members, weights averaged": PROSODY,
-    "prosody, flux, perturbed, statistics, four members, weights averaged": {},
+    "prosody, flux, perturbed, statistics, four members, weights averaged": ALONE,
+    "prosody, flux, perturbed, statistics, four members, weights averaged, an expert": {},
 }

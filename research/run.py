@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from research.recipes import RECIPES
-from ser import EMOTIONS, audio, corpora, errors, manifest, model, params, shards, voice
+from ser import EMOTIONS, audio, corpora, errors, expert, manifest, model, params, shards, voice
 from ser.features import column_indices, extract, filters
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
@@ -59,29 +59,40 @@ class Part:
     seconds: np.ndarray
     speakers: np.ndarray
 
+    def only(self, those: np.ndarray) -> "Part":
+        """The clips at (positions,) or where (clips,) is true."""
+        chosen = np.arange(len(self.clips))[those]
+        clips = [self.clips[i] for i in chosen]
+        return Part(clips, self.labels[chosen], self.seconds[chosen], self.speakers[chosen])
+
 
 @dataclass(frozen=True)
 class Task:
-    """What a recipe is trained on, and the unheard voices that it is tested on, by name."""
+    """What a recipe is trained on, and the unheard voices that it is tested on, by name.
+
+    Attributes:
+        train: as every part, clips of the corpus in question.
+        val: likewise.
+        tests: by name.
+        others: other corpora, by name, which an expert is fitted to; without any, ``data/expert.json`` is asked.
+    """
 
     train: Part
     val: Part
     tests: dict[str, Part]
+    others: dict[str, Part]
 
 
-def proxy(name: str, folder: Path, settings: params.Features, how: str = "halves") -> Iterator[Task]:
-    """Train on speakers of a corpus, test on others of it; every eighth clip that is trained on is ``val``.
+def corpus(name: str, folder: Path, settings: params.Features) -> Part:
+    """All clips of a declared corpus, no more than ``LONGEST`` of each.
 
     Args:
         name: of ``corpora.CORPORA``.
         folder: where it lies.
         settings: section ``features`` of ``params.yaml``.
-        how: ``halves``: each half of the speakers is tested, trained on the other one. ``alone``: all but one speaker
-            are tested, trained on that one. ``kept back``: the speakers that were kept back are tested, trained on all
-            others; without it, nothing is known of them.
 
     Raises:
-        UserError: no clip of the corpus is there, or none of a speaker that was kept back.
+        UserError: no clip of the corpus is there.
     """
     paths = sorted(folder.rglob("*"))
     table = pd.DataFrame(
@@ -90,30 +101,47 @@ def proxy(name: str, folder: Path, settings: params.Features, how: str = "halves
     )
     if table.empty:
         raise errors.UserError(f"{folder}: expected clips of {name}, found none")
-    away = table.speaker.isin(KEPT_BACK.get(name, []))
-    if how == "kept back" and not away.any():
-        raise errors.UserError(f"{folder}: expected speakers of {name} that were kept back, found none")
-    if how != "kept back":
-        table = table[~away].reset_index(drop=True)
-    speakers = sorted(table.speaker.unique())
+    longest = int(LONGEST * settings.sample_rate / settings.hop_length)
+    return _part(table, [clip[:longest] for clip in frames([(path, 1.0) for path in table.path], settings)], settings)
+
+
+def known(name: str, whole: Part) -> Part:
+    """A corpus without the speakers that were kept back."""
+    return whole.only(~np.isin(whole.speakers, KEPT_BACK.get(name, [])))
+
+
+def proxy(name: str, whole: Part, others: dict[str, Part], how: str = "halves") -> Iterator[Task]:
+    """Train on speakers of a corpus, test on others of it; every eighth clip that is trained on is ``val``.
+
+    Args:
+        name: of ``corpora.CORPORA``.
+        whole: from ``corpus``.
+        others: likewise, by name.
+        how: ``halves``: each half of the speakers is tested, trained on the other one. ``alone``: all but one speaker
+            are tested, trained on that one. ``kept back``: the speakers that were kept back are tested, trained on all
+            others; without it, nothing is known of them.
+
+    Raises:
+        UserError: there is no clip of a speaker that was kept back.
+    """
+    if how == "kept back" and len(known(name, whole).clips) == len(whole.clips):
+        raise errors.UserError(f"expected clips of speakers of {name} that were kept back, found none")
+    part = whole if how == "kept back" else known(name, whole)
+    speakers = sorted(np.unique(part.speakers))
     trained_on_by_test = {
         "halves": {f"{name}_{half + 1}": speakers[1 - half :: 2] for half in (0, 1)},
         "alone": {f"alone_{speaker}": [speaker] for speaker in speakers},
         "kept back": {f"kept_back_{name}": [speaker for speaker in speakers if speaker not in KEPT_BACK.get(name, [])]},
     }[how]
-    longest = int(LONGEST * settings.sample_rate / settings.hop_length)
-    clips = [clip[:longest] for clip in frames([(path, 1.0) for path in table.path], settings)]
     for test_name, those in trained_on_by_test.items():
-        heard = table.speaker.isin(those)
+        heard = np.isin(part.speakers, those)
         held_out = heard & (heard.cumsum() % 8 == 0)
-        masks = heard & ~held_out, held_out, ~heard
-        train, val, test = (_part(table[mask], clips, settings) for mask in masks)
-        again = max(1, round((EPOCH_ALONE if how == "alone" else EPOCH) / len(train.clips)))
-        arrays = (np.tile(array, again) for array in (train.labels, train.seconds, train.speakers))
-        yield Task(Part(train.clips * again, *arrays), val, {test_name: test})
+        once = np.flatnonzero(heard & ~held_out)
+        again = max(1, round((EPOCH_ALONE if how == "alone" else EPOCH) / len(once)))
+        yield Task(part.only(np.tile(once, again)), part.only(held_out), {test_name: part.only(~heard)}, others)
 
 
-def tess(protocol: str, settings: params.Features) -> Task:
+def tess(protocol: str, settings: params.Features, others: dict[str, Part]) -> Task:
     """TESS under one protocol; in a speaker protocol, the pseudo-speakers that are made of its validation clips too."""
     table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
     rows = {part: table[table[protocol] == part].reset_index(drop=True) for part in ("train", "val", "test")}
@@ -124,7 +152,7 @@ def tess(protocol: str, settings: params.Features) -> Task:
         for speed in SPEEDS
         if protocol.startswith("speaker_")
     }
-    return Task(parts["train"], parts["val"], pseudo | {protocol: parts["test"]})
+    return Task(parts["train"], parts["val"], pseudo | {protocol: parts["test"]}, others)
 
 
 def frames(clips: list[tuple[Path, float]], settings: params.Features) -> Clips:
@@ -143,24 +171,35 @@ def frames(clips: list[tuple[Path, float]], settings: params.Features) -> Clips:
 
 
 def _part(table: pd.DataFrame, clips: Clips, settings: params.Features) -> Part:
-    chosen = [clips[i] for i in table.index]
-    seconds = np.array([len(clip) for clip in chosen]) * settings.hop_length / settings.sample_rate
-    return Part(chosen, table.emotion.map(EMOTIONS.index).to_numpy(), seconds, table.speaker.to_numpy())
+    seconds = np.array([len(clip) for clip in clips]) * settings.hop_length / settings.sample_rate
+    return Part(clips, table.emotion.map(EMOTIONS.index).to_numpy(), seconds, table.speaker.to_numpy())
 
 
 def shuffle(task: Task, seed: int) -> Task:
-    """Shuffle the labels of the training clips and, since they may choose the epoch, of the validation clips."""
+    """Shuffle the labels of all clips but the tested ones: of ``val``, which may choose the epoch, and of others."""
     random = np.random.default_rng(seed)
-    train, val = (replace(part, labels=random.permutation(part.labels)) for part in (task.train, task.val))
-    return replace(task, train=train, val=val)
+
+    def shuffled(part: Part) -> Part:
+        return replace(part, labels=random.permutation(part.labels))
+
+    train, val = shuffled(task.train), shuffled(task.val)
+    return replace(task, train=train, val=val, others={name: shuffled(part) for name, part in task.others.items()})
 
 
-def train(task: Task, settings: params.Train, listen: list[int]) -> tuple[Any, int]:
+def ask(task: Task, features: params.Features) -> tuple[np.ndarray, np.ndarray]:
+    """What the expert adds to the network, as ``model.build`` takes it."""
+    others = {name: (part.clips, part.labels) for name, part in task.others.items()}
+    made = expert.fit(others, features) if others else expert.load(features, tested=["tess"])
+    return made.layer(task.train.clips)
+
+
+def train(task: Task, settings: params.Train, features: params.Features) -> tuple[Any, int]:
     """Train on ``task.train``, ``val`` is ``task.val``; returns the network and the last epoch that was kept."""
     every = np.concatenate(task.train.clips)
     mean, std = every.mean(axis=0, dtype=np.float64), every.std(axis=0, dtype=np.float64)
     model.make_deterministic(settings.seed)
-    network = model.build(mean, std, listen, settings)
+    opinion = ask(task, features) if settings.expert else None
+    network = model.build(mean, std, column_indices(features, settings.use), settings, opinion)
     voices = model.Voices(task.train.clips, task.train.labels, mean, std, settings)
     history = model.fit(network, voices, (model.pad(task.val.clips), task.val.labels), settings)
     return network, model.kept(history, settings)[1]
@@ -248,13 +287,12 @@ def run(name: str, seed: int, tasks: list[Task], features: params.Features, shuf
     """Train one recipe with one seed on every task: a row per test."""
     changes = RECIPES[name] | {"seed": seed}
     settings = params.check(params.Train, asdict(params.load("train")) | changes, f"recipe {name}")
-    listen = column_indices(features, settings.use)
     rows = []
     for task in tasks:
         begin = time.perf_counter()
         if shuffled:
             task = shuffle(task, seed)
-        network, epoch = train(task, settings, listen)
+        network, epoch = train(task, settings, features)
         shared = {"recipe": name, "labels": "shuffled" if shuffled else "right", "seed": seed, "epoch": epoch,
                   "parameters": network.count_params(), "seconds": round(time.perf_counter() - begin)}  # fmt: skip
         for test_name, part in task.tests.items():
@@ -288,19 +326,29 @@ def main() -> None:
     if unknown := set(arguments.recipes) - set(RECIPES):
         raise errors.UserError(f"expected one of {', '.join(RECIPES)}; received {min(unknown)!r}")
     features = params.load("features")
-    tasks: list[Task] = []
     kept_back = arguments.how == "kept back"
     if kept_back and not arguments.ravdess:
         raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
-    for name in KEPT_BACK if kept_back else corpora.CORPORA:
-        if folder := getattr(arguments, name):
-            tasks += proxy(name, folder, features, arguments.how)
-    tasks += [tess(protocol, features) for protocol in arguments.protocols if not kept_back]
+    wholes = {name: corpus(name, folder, features) for name in corpora.CORPORA if (folder := getattr(arguments, name))}
+    others = {name: known(name, whole) for name, whole in wholes.items()}
+    if wholes:
+        table = manifest.read(MANIFEST)
+        others["tess"] = _part(table, shards.read(FEATURES, table["clip"]), features)
+    if arguments.shuffled and len(others) < 3:
+        raise errors.UserError("--shuffled: expected --emodb and --ravdess, whose labels are shuffled, too")
+    tasks: list[Task] = []
+    for name in KEPT_BACK if kept_back else wholes:
+        elsewhere = {other: part for other, part in others.items() if other != name}
+        tasks += proxy(name, wholes[name], elsewhere, arguments.how)
+    if not kept_back:
+        # The committed expert is theirs, and does for TESS, unless its labels have to be shuffled.
+        elsewhere = {name: others[name] for name in wholes} if arguments.shuffled else {}
+        tasks += [tess(protocol, features, elsewhere) for protocol in arguments.protocols]
     for seed in arguments.seeds:
         for recipe in arguments.recipes:
             rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled)).round(4)
-            known = [pd.read_csv(RESULTS)] if RESULTS.exists() else []
-            table = pd.concat([*known, rows])
+            earlier = [pd.read_csv(RESULTS)] if RESULTS.exists() else []
+            table = pd.concat([*earlier, rows])
             # A run that is repeated replaces its rows.
             table = table.drop_duplicates(["recipe", "labels", "seed", "test", "setting"], keep="last")
             table.to_csv(RESULTS, index=False)  # after each run: Ctrl-C loses one

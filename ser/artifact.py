@@ -11,7 +11,7 @@ import io
 import json
 import subprocess
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,6 +44,7 @@ class Description:
         temperature: what the logits were divided by to calibrate the probabilities; it is part of the network.
         max_distance: a clip farther than this from the training clips is not answered.
         min_probability: neither is one whose likeliest emotion has less than this.
+        expert: other corpora, which its expert was fitted to; empty: it has none.
     """
 
     labels: list[str]
@@ -56,6 +57,7 @@ class Description:
     temperature: float
     max_distance: float
     min_probability: float
+    expert: list[str] = field(default_factory=list)
 
 
 class Artifact:
@@ -149,4 +151,4 @@ def _pack(arrays: Filters | Reference) -> str:
 
 def _unpack(text: str, kind: type[Arrays]) -> Arrays:
     with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as arrays:
-        return kind(**{field.name: arrays[field.name] for field in fields(kind)})
+        return kind(**{entry.name: arrays[entry.name] for entry in fields(kind)})

@@ -6,6 +6,7 @@ banks) are librosa's; they travel inside the model file, so that a prediction im
 from what the network was trained on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -109,7 +110,7 @@ def column_names(params: Features) -> list[str]:
     return [prefix + name for prefix in orders for name in static]
 
 
-def column_indices(params: Features, use: list[str]) -> list[int]:
+def column_indices(params: Features, use: Sequence[str]) -> list[int]:
     """Where the columns of some blocks are, their derivatives included.
 
     Raises:

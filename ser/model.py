@@ -55,7 +55,13 @@ def pad(clips: list[np.ndarray], length: int | None = None) -> np.ndarray:
     return batch
 
 
-def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -> keras.Model:
+def build(
+    mean: np.ndarray,
+    std: np.ndarray,
+    listen: list[int],
+    params: Train,
+    expert: tuple[np.ndarray, np.ndarray] | None = None,
+) -> keras.Model:
     """Build the network.
 
     Args:
@@ -63,6 +69,7 @@ def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -
         std: (columns,) their standard deviation.
         listen: the columns that the network hears; the others change nothing.
         params: section ``train`` of ``params.yaml``.
+        expert: kernel and bias of ``Expert.layer``, never trained; its logits are added to those of the members.
 
     Returns:
         Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding is masked: it
@@ -99,8 +106,23 @@ def build(mean: np.ndarray, std: np.ndarray, listen: list[int], params: Train) -
                 states = layers.Concatenate()([states, deviation])  # twice as many
         logits.append(layers.Dense(len(EMOTIONS), name=f"logits_{member}")(states))  # (batch, emotions)
     members = layers.Identity(name="members")(ops.stack(logits, axis=1))  # (batch, members, emotions)
-    probabilities = layers.Softmax(name="probabilities")(ops.mean(members, axis=1))  # (batch, emotions)
+    said = ops.mean(members, axis=1)  # (batch, emotions)
+    if expert:
+        opinion = layers.Dense(len(EMOTIONS), trainable=False, name="expert")
+        said = layers.Add()([said, opinion(statistics(frames))])
+        opinion.set_weights(list(expert))
+    probabilities = layers.Softmax(name="probabilities")(said)  # (batch, emotions)
     return keras.Model(frames, probabilities, name="speech_emotion")
+
+
+def statistics(frames: keras.KerasTensor) -> keras.KerasTensor:
+    """``ser.expert.statistics`` of padded clips: (batch, time, columns) -> (batch, 3 columns)."""
+    heard = ops.cast(ops.not_equal(frames[:, :, :1], PADDING), "float32")  # (batch, time, 1)
+    count = ops.sum(heard, axis=1)  # (batch, 1)
+    mean = ops.sum(frames * heard, axis=1) / count  # (batch, columns)
+    deviation = ops.sqrt(ops.sum(ops.square(frames - mean[:, None]) * heard, axis=1) / count)
+    change = ops.sum(ops.abs(frames[:, 1:] - frames[:, :-1]) * heard[:, 1:], axis=1) / ops.maximum(count - 1, 1)
+    return ops.concatenate([mean, deviation, change], axis=-1)
 
 
 def heads(model: keras.Model) -> list[keras.Layer]:
@@ -110,7 +132,7 @@ def heads(model: keras.Model) -> list[keras.Layer]:
 
 def calibrate(model: keras.Model, temperature: float) -> None:
     """Divide the logits by a temperature, for good: (W x + b) / T is the same layer with W / T and b / T."""
-    for head in heads(model):
+    for head in [layer for layer in model.layers if isinstance(layer, layers.Dense)]:
         head.set_weights([weights / temperature for weights in head.get_weights()])
 
 

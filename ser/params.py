@@ -143,6 +143,7 @@ class Train:
     average: Share
     patience: Count
     class_weights: Literal["none", "balanced"]
+    expert: bool
     control_epochs: Count
     seed: Annotated[int, Field(ge=0)]
 

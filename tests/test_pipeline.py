@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pandas as pd
 import pytest
 import yaml
 
 from ser import EMOTIONS
+from ser.artifact import Artifact
 from ser.params import BLOCKS
 from tests.conftest import ROOT
 from tests.project import Project, ran
@@ -148,6 +150,14 @@ def test_the_keras_file_loads_without_this_project(project: Project, tmp_path: P
     path = str(project.folder / "models/word/model.keras")
     result = subprocess.run([sys.executable, "-c", code, path], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout.strip() == "(None, 7)", result.stderr
+
+
+def test_the_expert_speaks_in_the_model_and_not_in_its_control(project: Project) -> None:
+    for name, corpora in (("model", {"emodb", "ravdess"}), ("control", set())):
+        path = project.folder / "models/word" / f"{name}.onnx"
+        assert set(Artifact(path).description.expert) == corpora
+        layers = {node.name.split("/")[1] for node in onnx.load(path).graph.node if "/" in node.name}
+        assert ("expert" in " ".join(sorted(layers))) == bool(corpora), layers
 
 
 def test_the_summary_holds_what_was_run_and_nothing_else(project: Project) -> None:

@@ -11,8 +11,9 @@ import soundfile
 
 from research import run, table
 from research.recipes import RECIPES
-from ser import EMOTIONS, params
+from ser import EMOTIONS, expert, params
 from ser.errors import UserError
+from ser.features import column_names
 from tests.project import TINY, Project
 
 RNG = np.random.default_rng(0)
@@ -31,29 +32,30 @@ def test_speakers_that_were_kept_back_are_heard_when_asked_for_alone(tmp_path: P
             noise = rng.normal(size=8000) * 0.1
             name = f"03-01-0{(1, 3, 4, 5)[take % 4]}-01-01-{take:02}-{actor:02}.wav"
             soundfile.write(folder / name, noise, 16000)
-    settings = params.load("features")
-    first, second = run.proxy("ravdess", folder, settings)
+    whole = run.corpus("ravdess", folder, params.load("features"))
+    others = {"emodb": part([0], [1.0])}
+    first, second = run.proxy("ravdess", whole, others)
     assert list(first.tests) == ["ravdess_1"] and list(second.tests) == ["ravdess_2"]
     for task in (first, second):
         (test,) = task.tests.values()
         assert len(test.clips) == 16 and len(task.val.clips) == 2  # two actors of four; every eighth clip of the others
         assert abs(len(task.train.clips) - run.EPOCH) < 14 and len(task.train.clips) == len(task.train.labels)
-    alone = list(run.proxy("ravdess", folder, settings, "alone"))
+        assert task.others is others
+    alone = list(run.proxy("ravdess", whole, others, "alone"))
     assert [set(task.train.speakers) for task in alone] == [{f"ravdess0{actor}"} for actor in (1, 2, 3, 4)]
     for task in alone:
         ((name, test),) = task.tests.items()
         assert len(test.clips) == 24 and name == f"alone_{task.train.speakers[0]}"
         assert not set(test.speakers) & set(task.train.speakers) and len(task.val.clips) == 1
         assert abs(len(task.train.clips) - run.EPOCH_ALONE) < 7
-    (check,) = run.proxy("ravdess", folder, settings, "kept back")
+    (check,) = run.proxy("ravdess", whole, others, "kept back")
     assert list(check.tests) == ["kept_back_ravdess"]
     assert len(check.tests["kept_back_ravdess"].clips) == 16 and len(check.val.clips) == 4
-    for path in [*folder.glob("*-13.wav"), *folder.glob("*-24.wav")]:
-        path.unlink()
+    assert set(run.known("ravdess", whole).speakers) == {f"ravdess0{actor}" for actor in (1, 2, 3, 4)}
     with pytest.raises(UserError, match="expected clips of emodb, found none"):
-        next(run.proxy("emodb", folder, settings))
-    with pytest.raises(UserError, match="expected speakers of ravdess that were kept back, found none"):
-        list(run.proxy("ravdess", folder, settings, "kept back"))
+        run.corpus("emodb", folder, params.load("features"))
+    with pytest.raises(UserError, match="expected clips of speakers of ravdess that were kept back, found none"):
+        list(run.proxy("ravdess", run.known("ravdess", whole), others, "kept back"))
 
 
 def test_pairs_of_equal_length_by_hand() -> None:
@@ -87,14 +89,34 @@ def test_adapted_clips_of_each_speaker_have_the_statistics_of_those_trained_on()
 
 def test_shuffling_parts_clips_from_their_labels_but_not_those_of_the_test() -> None:
     unheard = part([0, 1], [1.0, 1.0])
-    task = run.Task(part(list(range(7)) * 20, [1.0] * 140), part(list(range(7)) * 4, [1.0] * 28), {"t": unheard})
+    train, val, other = (part(list(range(7)) * count, [1.0] * 7 * count) for count in (20, 4, 30))
+    task = run.Task(train, val, {"t": unheard}, {"other": other})
     shuffled = run.shuffle(task, seed=0)
     assert shuffled.tests["t"] is unheard
-    for before, after in ((task.train, shuffled.train), (task.val, shuffled.val)):
+    pairs = (task.train, shuffled.train), (task.val, shuffled.val), (other, shuffled.others["other"])
+    for before, after in pairs:
         assert after.clips is before.clips
         np.testing.assert_array_equal(np.bincount(after.labels), np.bincount(before.labels))
         assert (after.labels == before.labels).mean() < 0.4  # 1 / 7 by chance
     assert not np.array_equal(shuffled.train.labels, run.shuffle(task, seed=1).train.labels)
+
+
+def test_an_expert_is_asked_that_other_corpora_made() -> None:
+    features = replace(params.load("features"), use=["prosody"])
+    columns = len(column_names(features))
+    mine, other = (part(list(range(7)) * 6, [1.0] * 42, columns) for _ in range(2))
+    task = run.Task(mine, mine, {"t": mine}, {"other": other})
+    kernel, bias = run.ask(task, features)
+    assert kernel.shape == (3 * columns, 7)
+    expected = expert.fit({"other": (other.clips, other.labels)}, features).layer(mine.clips)
+    np.testing.assert_array_equal(kernel, expected[0])
+    # Whatever the labels of the corpus in question, the expert says the same.
+    again, _ = run.ask(replace(task, train=replace(mine, labels=mine.labels[::-1])), features)
+    np.testing.assert_array_equal(again, kernel)
+    committed = expert.load(params.load("features"), [])
+    clips = part([0] * 9, [1.0] * 9, len(column_names(params.load("features")))).clips
+    alone = run.Task(replace(mine, clips=clips), mine, {"t": mine}, {})
+    np.testing.assert_array_equal(run.ask(alone, params.load("features"))[0], committed.layer(clips)[0])
 
 
 def test_a_group_gets_the_emotion_that_no_other_one_claims_more() -> None:
@@ -176,12 +198,13 @@ def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
         if letter := letters.get(path.parent.name):
             (tmp_path / f"{10 + i % 6}a{i % 90 + 10}{letter}a.wav").write_bytes(path.read_bytes())
     (project.folder / "research/results.csv").unlink()
-    recipe = "prosody, perturbed, statistics"
-    result = project.run("python", "-m", "research.run", recipe, "--seeds", "1", "--emodb", str(tmp_path))
+    recipe, default = "prosody, perturbed, statistics", list(RECIPES)[-1]
+    assert not RECIPES[default], "the one with an expert"
+    result = project.run("python", "-m", "research.run", recipe, default, "--seeds", "1", "--emodb", str(tmp_path))
     assert result.returncode == 0, result.stderr
     mine = pd.read_csv(project.folder / "research/results.csv")
-    assert set(mine.recipe) == {recipe} and set(mine.seed) == {1} and mine.seconds.notna().all()
-    assert mine[mine.test == "emodb_1"].setting.tolist() == ["inductive", "adapted"]
+    assert set(mine.recipe) == {recipe, default} and set(mine.seed) == {1} and mine.seconds.notna().all()
+    assert mine[mine.test == "emodb_1"].setting.tolist() == ["inductive", "adapted"] * 2
     assert {"emodb_1", "emodb_2", "speaker_oaf", "speaker_yaf", "pseudo_0.85_speaker_oaf"} <= set(mine.test)
     printed = project.run("python", "-m", "research.table")
     assert printed.returncode == 0, printed.stderr

@@ -1,0 +1,138 @@
+"""A second opinion, from people who are not in the corpus: a linear classifier on statistics of a clip.
+
+It was fitted to other corpora, and what it says is added to what the LSTM says (a product of experts, G. Hinton,
+Neural Computation 14, 2002). On a voice that was never heard, the two err on different clips:
+``docs/unseen-speakers.md``. ``data/expert.json`` holds it, in numbers that can be read; ``python -m research.expert``
+makes it anew.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ser import EMOTIONS
+from ser.errors import UserError
+from ser.features import column_names
+from ser.params import Features
+
+EXPERT = Path("data/expert.json")
+IDENTITY = ("mean mfcc_", "mean chroma_", "mean mel_")  # these say whose voice it is, and are left out
+# Of its logits. The largest of 0.5, 0.7, 1, ... with which no validation clip, of a voice that was heard, is lost.
+WEIGHT = 0.7
+RIDGE = 0.01  # half of it times the squared weights is added to the mean log loss
+FLAT = 1e-3  # a statistic that never changes stays finite
+
+
+@dataclass(frozen=True)
+class Expert:
+    """What a clip's statistics say of its emotion, once they are z-scores.
+
+    Attributes:
+        corpora: names of those it was fitted to.
+        features: section ``features`` of the params, as it was then.
+        weights: emotions' weights (in the order of ``EMOTIONS``) by the name of a statistic, such as
+            ``deviation mfcc_3``.
+        bias: (emotions,)
+    """
+
+    corpora: list[str]
+    features: dict[str, Any]
+    weights: dict[str, list[float]]
+    bias: list[float]
+
+    def layer(self, clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return kernel (3 columns, emotions) and bias (emotions,): statistics of a clip in, weighted logits out.
+
+        Args:
+            clips: training clips, (frames, columns) each; statistics are z-scored by theirs.
+        """
+        values = np.array([statistics(frames) for frames in clips])
+        mean, deviation = values.mean(axis=0), np.maximum(values.std(axis=0), FLAT)
+        names, nothing = statistic_names(Features(**self.features)), [0.0] * len(EMOTIONS)
+        kernel = WEIGHT * np.array([self.weights.get(name, nothing) for name in names]) / deviation[:, np.newaxis]
+        return kernel, WEIGHT * np.array(self.bias) - mean @ kernel
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, one statistic a line."""
+        text = re.sub(r"\[[^\]]*\]", lambda found: " ".join(found[0].split()), json.dumps(asdict(self), indent=2))
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def load(features: Features, tested: Sequence[str], path: Path = EXPERT) -> Expert:
+    """Read the expert, unless it cannot be asked.
+
+    Args:
+        features: section ``features`` of ``params.yaml``.
+        tested: corpora that will be tested.
+        path: its file.
+
+    Raises:
+        UserError: it was fitted to other features, or to a corpus that is tested.
+    """
+    expert = Expert(**json.loads(path.read_text(encoding="utf-8")))
+    away = "set train.expert to false (-S train.expert=false)"
+    if heard := sorted({*expert.corpora} & {*tested}):
+        raise UserError(
+            f"train.expert: expected a tested corpus that {path} was not fitted to, received {heard[0]}; {away}"
+        )
+    for name, value in asdict(features).items():
+        if value != (expected := expert.features.get(name)):
+            raise UserError(
+                f"train.expert: expected the features that {path} was fitted to, {name}: {expected}, "
+                f"received {value}; {away}, or make it anew (python -m research.expert --help)"
+            )
+    return expert
+
+
+def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray]], features: Features) -> Expert:
+    """Fit an expert: multinomial logistic regression with a ridge penalty.
+
+    Statistics are z-scored within each corpus. Each corpus counts the same and, within it, each emotion.
+
+    Args:
+        corpora: clips, (frames, columns) each, and their labels (clips,), indices into ``EMOTIONS``, by name.
+        features: section ``features`` of the params that made them.
+
+    Raises:
+        UserError: an emotion is missing.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    used = [i for i, name in enumerate(statistic_names(features)) if not name.startswith(IDENTITY)]
+    scores, every_label, shares = [], [], []
+    for clips, labels in corpora.values():
+        values = np.array([statistics(frames) for frames in clips])[:, used]
+        scores.append((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), FLAT))
+        _, emotion, count = np.unique(labels, return_inverse=True, return_counts=True)
+        every_label.append(labels)
+        shares.append(1 / (count[emotion] * len(count) * len(corpora)))  # in all, 1
+    targets = np.concatenate(every_label)
+    if missing := [name for i, name in enumerate(EMOTIONS) if i not in targets]:
+        raise UserError(f"{' + '.join(corpora)}: expected clips of every emotion, received none of {missing[0]}")
+    # scikit-learn minimises C * sum of the weighted losses + squared weights / 2.
+    regression = LogisticRegression(C=1 / RIDGE, max_iter=10_000)
+    regression.fit(np.concatenate(scores), targets, np.concatenate(shares))
+    names = statistic_names(features)
+    weights = {names[i]: _short(row) for i, row in zip(used, regression.coef_.T, strict=True)}
+    return Expert(list(corpora), asdict(features), weights, _short(regression.intercept_))
+
+
+def statistics(frames: np.ndarray) -> np.ndarray:
+    """Mean, standard deviation and mean absolute change of every column: (frames, columns) -> (3 columns,)."""
+    frames = frames.astype(np.float64)
+    change = np.abs(np.diff(frames, axis=0)).sum(axis=0) / max(len(frames) - 1, 1)
+    return np.concatenate([frames.mean(axis=0), frames.std(axis=0), change])
+
+
+def statistic_names(features: Features) -> list[str]:
+    """Names of what ``statistics`` returns, such as ``change mel_63``."""
+    return [f"{kind} {column}" for kind in ("mean", "deviation", "change") for column in column_names(features)]
+
+
+def _short(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.4g}") for value in values]

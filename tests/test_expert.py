@@ -1,0 +1,162 @@
+"""The expert: statistics by hand, a fit that listens to what it should, and a place in the network."""
+
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from research.run import corpus, known
+from ser import EMOTIONS, artifact, confidence, corpora, expert, model, params
+from ser.errors import UserError
+from ser.expert import Expert
+from ser.features import column_names, filters
+from tests.test_model import CLIPS, FEATURES, LISTEN, MEAN, REFERENCE, SETTINGS, STD, describe, member_logits
+
+SMALL = replace(FEATURES, use=["mfcc", "prosody"], n_mfcc=2)
+COLUMNS = column_names(SMALL)
+FIRST = COLUMNS.index("prosody_f0")  # and the six after it
+
+
+def somewhere(offset: float, factor: float, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """A corpus whose columns lie elsewhere; each emotion lifts one of them."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(7), 12)
+    clips = [random.normal(size=(random.integers(10, 30), len(COLUMNS))) for _ in labels]
+    for frames, label in zip(clips, labels, strict=True):
+        frames[:, FIRST + label] += 2
+    return [(frames * factor + offset).astype(np.float32) for frames in clips], labels
+
+
+def answer(made: Expert, clips: list[np.ndarray]) -> np.ndarray:
+    kernel, bias = made.layer(clips)
+    return np.array([expert.statistics(frames) for frames in clips]) @ kernel + bias
+
+
+def test_statistics_by_hand() -> None:
+    frames = np.array([[1, 0], [3, 0], [2, 6]], np.float32)
+    mean, deviation, change = expert.statistics(frames).reshape(3, 2)
+    np.testing.assert_allclose(mean, [2, 2])
+    np.testing.assert_allclose(deviation, [np.sqrt(2 / 3), np.sqrt(8)])
+    np.testing.assert_allclose(change, [1.5, 3])
+    np.testing.assert_array_equal(expert.statistics(frames[:1]), [1, 0, 0, 0, 0, 0])  # a single frame does not move
+    names = expert.statistic_names(SMALL)
+    assert names[0] == "mean mfcc_0" and names[-1].startswith("change prosody_") and len(names) == 3 * len(COLUMNS)
+
+
+def test_its_layer_by_hand() -> None:
+    """The mean of one column tells; the training clips have it at 1 and 5, so 1 is a z-score of -1."""
+    weights = {f"mean {COLUMNS[FIRST]}": [2.0, 0, 0, 0, 0, 0, -1.0]}
+    made = Expert(["other"], asdict(SMALL), weights, [0.5] * 7)
+    clips = [np.full((4, len(COLUMNS)), level, np.float32) for level in (1, 5)]
+    expected = expert.WEIGHT * (np.outer([-1, 1], weights[f"mean {COLUMNS[FIRST]}"]) + 0.5)
+    np.testing.assert_allclose(answer(made, clips), expected)
+
+
+def test_the_network_computes_the_same_statistics() -> None:
+    clips = [*CLIPS, CLIPS[0][:1]]
+    frames = model.keras.Input((None, CLIPS[0].shape[1]))
+    network = model.keras.Model(frames, model.statistics(frames))
+    expected = np.array([expert.statistics(clip) for clip in clips])
+    np.testing.assert_allclose(network.predict(model.pad(clips), verbose=0), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_corpus_is_understood_wherever_its_columns_lie() -> None:
+    made = expert.fit({"one": somewhere(0, 1, 0), "other": somewhere(50, 4, 1)}, SMALL)
+    clips, labels = somewhere(-9, 0.5, 2)
+    assert (answer(made, clips).argmax(axis=1) == labels).mean() > 0.9
+    for label in range(7):
+        strongest = max(made.weights, key=lambda name: made.weights[name][label])
+        assert strongest == f"mean {COLUMNS[FIRST + label]}"
+    assert not [name for name in made.weights if name.startswith("mean mfcc")]
+    assert "deviation mfcc_1" in made.weights and "change mfcc_1" in made.weights
+
+
+def test_each_corpus_counts_the_same_and_so_does_each_emotion() -> None:
+    (clips, labels), other = somewhere(0, 1, 0), somewhere(50, 4, 1)
+    once = expert.fit({"one": (clips, labels), "other": other}, SMALL)
+    thrice = expert.fit({"one": (clips * 3, np.tile(labels, 3)), "other": other}, SMALL)
+    for name, weights in once.weights.items():
+        np.testing.assert_allclose(thrice.weights[name], weights, atol=5e-3)
+    rare = np.flatnonzero((labels != 0) | (np.arange(len(labels)) < 3))
+    few = expert.fit({"one": ([clips[i] for i in rare], labels[rare]), "other": other}, SMALL)
+    heard = answer(few, clips).argmax(axis=1)
+    assert (heard[labels == 0] == 0).mean() > 0.9
+
+
+def test_every_emotion_is_needed() -> None:
+    clips, labels = somewhere(0, 1, 0)
+    keep = np.flatnonzero(labels != EMOTIONS.index("surprise"))
+    with pytest.raises(UserError, match="emodb: expected clips of every emotion, received none of surprise"):
+        expert.fit({"emodb": ([clips[i] for i in keep], labels[keep])}, SMALL)
+
+
+def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    made = expert.fit({"one": somewhere(0, 1, 0)}, SMALL)
+    made.save(tmp_path / "expert.json")
+    assert expert.load(SMALL, ["tess"], tmp_path / "expert.json") == made
+    lines = (tmp_path / "expert.json").read_text(encoding="utf-8").splitlines()
+    assert sum('"deviation mfcc_1"' in line and line.count(",") >= 6 for line in lines) == 1
+
+
+def test_it_is_not_asked_of_what_it_knows_or_does_not_know(settings: params.Features) -> None:
+    with pytest.raises(UserError) as caught:
+        expert.load(settings, ["ravdess"])
+    assert str(caught.value) == (
+        f"train.expert: expected a tested corpus that {expert.EXPERT} was not fitted to, received ravdess; "
+        "set train.expert to false (-S train.expert=false)"
+    )
+    with pytest.raises(UserError, match=r"n_mfcc: 40, received 20; set train\.expert to false .*research\.expert"):
+        expert.load(replace(settings, n_mfcc=20), ["tess"])
+
+
+def test_the_committed_expert_fits_the_committed_settings(settings: params.Features) -> None:
+    made = expert.load(settings, ["tess", "synthetic", "folder"])
+    assert set(made.corpora) == {"emodb", "ravdess"} and params.load("train").expert
+    names = [name for name in expert.statistic_names(settings) if not name.startswith(expert.IDENTITY)]
+    assert list(made.weights) == names
+
+
+def has(name: str) -> bool:
+    place = os.environ.get("SER_DATA_DIR")
+    return bool(place) and any(Path(place).glob(f"{name}*"))
+
+
+@pytest.mark.skipif(not (has("emodb") and has("ravdess_01-12")), reason="SER_DATA_DIR lacks EMO-DB or RAVDESS")
+def test_the_committed_expert_is_what_its_corpora_say(tmp_path: Path, settings: params.Features) -> None:
+    parts = {}
+    committed = expert.load(settings, [])
+    for name in committed.corpora:
+        corpora.obtain_declared(name, tmp_path / name)
+        part = known(name, corpus(name, tmp_path / name, settings))
+        parts[name] = part.clips, part.labels
+    made = expert.fit(parts, settings)
+    assert made.weights.keys() == committed.weights.keys()
+    for name, weights in committed.weights.items():
+        np.testing.assert_allclose(made.weights[name], weights, atol=5e-3)
+
+
+def test_it_has_a_say_in_the_network_and_is_never_trained(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    weights = {name: random.normal(size=7).tolist() for name in expert.statistic_names(FEATURES)}
+    opinion = Expert(["elsewhere"], describe().features, weights, [0.5] * 7).layer(CLIPS)
+    settings = replace(SETTINGS, members=2)
+    model.make_deterministic(settings.seed)
+    network = model.build(MEAN, STD, LISTEN, settings, opinion)
+    model.fit(network, model.Voices(CLIPS, np.arange(8) % 7, MEAN, STD, settings),
+              (model.pad(CLIPS[:4]), np.arange(4)), settings)  # fmt: skip
+    for after, before in zip(network.get_layer("expert").get_weights(), opinion, strict=True):
+        np.testing.assert_allclose(after, before, rtol=1e-6)
+    logits = member_logits(network, CLIPS).mean(axis=1)
+    logits += np.array([expert.statistics(frames) for frames in CLIPS]) @ opinion[0] + opinion[1]
+    expected = np.exp(confidence.log_softmax(logits))
+    np.testing.assert_allclose(network.predict(model.pad(CLIPS), verbose=0), expected, atol=1e-4)
+    model.calibrate(network, 2.0)
+    cooler = np.exp(confidence.log_softmax(logits / 2))
+    np.testing.assert_allclose(network.predict(model.pad(CLIPS), verbose=0), cooler, atol=1e-4)
+    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES), REFERENCE)
+    exported = artifact.Artifact(tmp_path / "model.onnx")
+    for clip in (*CLIPS, CLIPS[0][:1]):
+        whole = network.predict(clip[None], verbose=0)
+        np.testing.assert_allclose(exported.probabilities(clip[None]), whole, atol=1e-4)
