@@ -74,8 +74,10 @@ def test_trim_cuts_quiet_frames_off_both_ends_alone(trim_db: float, settings: pa
     quiet = 1e-5 * np.random.default_rng(0).standard_normal(8000).astype(np.float32)
     whole = extract(np.concatenate([quiet, voice(), quiet]), replace(p, trim_db=None))
     trimmed = extract(np.concatenate([quiet, voice(), quiet]), replace(p, trim_db=trim_db))
-    first = next(i for i in range(len(whole)) if np.array_equal(whole[i], trimmed[0]))
-    np.testing.assert_array_equal(whole[first : first + len(trimmed)], trimmed)  # the pause inside stays
+    # The same frame of a longer clip differs in its last bits, on some machines.
+    first = next(i for i in range(len(whole)) if np.allclose(whole[i], trimmed[0], atol=TOLERANCE["mel"], rtol=0))
+    inner = whole[first : first + len(trimmed)]  # the pause inside stays
+    np.testing.assert_allclose(trimmed, inner, atol=TOLERANCE["mel"], rtol=0)
     # A frame is a third of a tenth of a second; the voice swells and fades.
     assert 8000 / 512 - 2 <= first <= 8000 / 512 + 12
     assert len(trimmed) <= len(whole) - 2 * first + 4
