@@ -146,10 +146,10 @@ def opened_up(path: Path) -> onnxruntime.InferenceSession:
     pooled, ahead = [], [logits]
     while ahead:
         node = makers[ahead.pop()]
-        if node.op_type == "MatMul":
-            pooled += [] if "expert" in node.name else [node.input[0]]
-        else:
+        if node.op_type != "MatMul" or "cooled" in node.name:
             ahead += [name for name in node.input if name in makers]
+        elif "expert" not in node.name:
+            pooled.append(node.input[0])
     network.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in (logits, *pooled))
     return onnxruntime.InferenceSession(network.SerializeToString(), providers=["CPUExecutionProvider"])
 

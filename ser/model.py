@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ser import EMOTIONS
+from ser.expert import ERRS
 from ser.params import Train
 
 
@@ -69,7 +70,7 @@ def build(
         std: (columns,) their standard deviation.
         listen: the columns that the network hears; the others change nothing.
         params: section ``train`` of ``params.yaml``.
-        expert: kernel and bias of ``Expert.layer``, never trained; its logits are added to those of the members.
+        expert: kernel and bias of ``Expert.layer``, never trained; its probabilities are multiplied by the members'.
 
     Returns:
         Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding is masked: it
@@ -108,10 +109,11 @@ def build(
     members = layers.Identity(name="members")(ops.stack(logits, axis=1))  # (batch, members, emotions)
     said = ops.mean(members, axis=1)  # (batch, emotions)
     if expert:
-        opinion = layers.Dense(len(EMOTIONS), trainable=False, name="expert")
-        said = layers.Add()([said, opinion(statistics(frames))])
+        opinion = layers.Dense(len(EMOTIONS), activation="softmax", trainable=False, name="expert")
+        said += ops.log((1 - ERRS) * opinion(statistics(frames)) + ERRS / len(EMOTIONS))
         opinion.set_weights(list(expert))
-    probabilities = layers.Softmax(name="probabilities")(said)  # (batch, emotions)
+    cooled = layers.Dense(len(EMOTIONS), use_bias=False, trainable=False, kernel_initializer="identity", name="cooled")
+    probabilities = layers.Softmax(name="probabilities")(cooled(said))  # (batch, emotions)
     return keras.Model(frames, probabilities, name="speech_emotion")
 
 
@@ -131,9 +133,8 @@ def heads(model: keras.Model) -> list[keras.Layer]:
 
 
 def calibrate(model: keras.Model, temperature: float) -> None:
-    """Divide the logits by a temperature, for good: (W x + b) / T is the same layer with W / T and b / T."""
-    for head in [layer for layer in model.layers if isinstance(layer, layers.Dense)]:
-        head.set_weights([weights / temperature for weights in head.get_weights()])
+    """Divide the logits by a temperature, for good."""
+    model.get_layer("cooled").set_weights([np.eye(len(EMOTIONS)) / temperature])
 
 
 class Voices:

@@ -50,7 +50,7 @@ def test_its_layer_by_hand() -> None:
     weights = {f"mean {COLUMNS[FIRST]}": [2.0, 0, 0, 0, 0, 0, -1.0]}
     made = Expert(["other"], asdict(SMALL), weights, [0.5] * 7)
     clips = [np.full((4, len(COLUMNS)), level, np.float32) for level in (1, 5)]
-    expected = expert.WEIGHT * (np.outer([-1, 1], weights[f"mean {COLUMNS[FIRST]}"]) + 0.5)
+    expected = np.outer([-1, 1], weights[f"mean {COLUMNS[FIRST]}"]) + 0.5
     np.testing.assert_allclose(answer(made, clips), expected)
 
 
@@ -149,7 +149,8 @@ def test_it_has_a_say_in_the_network_and_is_never_trained(tmp_path: Path) -> Non
     for after, before in zip(network.get_layer("expert").get_weights(), opinion, strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-6)
     logits = member_logits(network, CLIPS).mean(axis=1)
-    logits += np.array([expert.statistics(frames) for frames in CLIPS]) @ opinion[0] + opinion[1]
+    said = np.array([expert.statistics(frames) for frames in CLIPS]) @ opinion[0] + opinion[1]
+    logits += np.log((1 - expert.ERRS) * np.exp(confidence.log_softmax(said)) + expert.ERRS / len(EMOTIONS))
     expected = np.exp(confidence.log_softmax(logits))
     np.testing.assert_allclose(network.predict(model.pad(CLIPS), verbose=0), expected, atol=1e-4)
     model.calibrate(network, 2.0)
