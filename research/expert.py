@@ -1,4 +1,4 @@
-"""Fit data/expert.json anew: the linear classifier on statistics of a clip whose logits the network adds to its own.
+"""Fit data/expert.json anew: the linear classifier on statistics of a clip that has a say beside the LSTM.
 
     python -m research.expert --emodb FOLDER --ravdess FOLDER
 
