@@ -35,6 +35,7 @@ from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
 RESULTS = Path("research/results.csv")
 SPEEDS = (0.85, 1.18)  # pitch and formants together, as a larger and a smaller person would have them
+COPIES = (1.0, *SPEEDS)  # of each clip that an expert is fitted to
 EPOCH = 1200  # clips, about as many as one actress trains on: a proxy's are repeated, for as many steps as TESS has
 EPOCH_ALONE = 300  # where one speaker of a proxy is trained on alone, with some 50 clips
 LONGEST = 3.0  # seconds that are kept of a proxy's clip, as long as the longest one of TESS
@@ -74,7 +75,8 @@ class Task:
         train: as every part, clips of the corpus in question.
         val: likewise.
         tests: by name.
-        others: other corpora, by name, which an expert is fitted to; without any, ``data/expert.json`` is asked.
+        others: other corpora, by name, which an expert is fitted to, all clips at one of ``COPIES`` after the other;
+            without any, ``data/expert.json`` is asked.
     """
 
     train: Part
@@ -83,13 +85,14 @@ class Task:
     others: dict[str, Part]
 
 
-def corpus(name: str, folder: Path, settings: params.Features) -> Part:
+def corpus(name: str, folder: Path, settings: params.Features, speeds: tuple[float, ...] = (1.0,)) -> Part:
     """All clips of a declared corpus, no more than ``LONGEST`` of each.
 
     Args:
         name: of ``corpora.CORPORA``.
         folder: where it lies.
         settings: section ``features`` of ``params.yaml``.
+        speeds: all clips are played at one after the other.
 
     Raises:
         UserError: no clip of the corpus is there.
@@ -101,8 +104,7 @@ def corpus(name: str, folder: Path, settings: params.Features) -> Part:
     )
     if table.empty:
         raise errors.UserError(f"{folder}: expected clips of {name}, found none")
-    longest = int(LONGEST * settings.sample_rate / settings.hop_length)
-    return _part(table, [clip[:longest] for clip in frames([(path, 1.0) for path in table.path], settings)], settings)
+    return _played(table, list(table.path), settings, speeds)
 
 
 def known(name: str, whole: Part) -> Part:
@@ -170,6 +172,12 @@ def frames(clips: list[tuple[Path, float]], settings: params.Features) -> Clips:
         return list(joblib.Parallel(n_jobs=-1, prefer="threads")(joblib.delayed(one)(*clip) for clip in clips))
 
 
+def _played(table: pd.DataFrame, paths: list[Path], settings: params.Features, speeds: tuple[float, ...]) -> Part:
+    longest = int(LONGEST * settings.sample_rate / settings.hop_length)
+    clips = frames([(path, speed) for speed in speeds for path in paths], settings)
+    return _part(pd.concat([table] * len(speeds)), [clip[:longest] for clip in clips], settings)
+
+
 def _part(table: pd.DataFrame, clips: Clips, settings: params.Features) -> Part:
     seconds = np.array([len(clip) for clip in clips]) * settings.hop_length / settings.sample_rate
     return Part(clips, table.emotion.map(EMOTIONS.index).to_numpy(), seconds, table.speaker.to_numpy())
@@ -179,16 +187,18 @@ def shuffle(task: Task, seed: int) -> Task:
     """Shuffle the labels of all clips but the tested ones: of ``val``, which may choose the epoch, and of others."""
     random = np.random.default_rng(seed)
 
-    def shuffled(part: Part) -> Part:
-        return replace(part, labels=random.permutation(part.labels))
+    def shuffled(part: Part, copies: int = 1) -> Part:
+        once = part.labels[: len(part.labels) // copies]
+        return replace(part, labels=np.tile(random.permutation(once), copies))  # a clip keeps one label in all copies
 
     train, val = shuffled(task.train), shuffled(task.val)
-    return replace(task, train=train, val=val, others={name: shuffled(part) for name, part in task.others.items()})
+    others = {name: shuffled(part, len(COPIES)) for name, part in task.others.items()}
+    return replace(task, train=train, val=val, others=others)
 
 
 def ask(task: Task, features: params.Features) -> tuple[np.ndarray, np.ndarray]:
     """What the expert adds to the network, as ``model.build`` takes it."""
-    others = {name: (part.clips, part.labels) for name, part in task.others.items()}
+    others = {name: (part.clips, part.labels, part.speakers) for name, part in task.others.items()}
     made = expert.fit(others, features) if others else expert.load(features, tested=["tess"])
     return made.layer(task.train.clips)
 
@@ -329,11 +339,12 @@ def main() -> None:
     kept_back = arguments.how == "kept back"
     if kept_back and not arguments.ravdess:
         raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
-    wholes = {name: corpus(name, folder, features) for name in corpora.CORPORA if (folder := getattr(arguments, name))}
-    others = {name: known(name, whole) for name, whole in wholes.items()}
+    folders = {name: folder for name in corpora.CORPORA if (folder := getattr(arguments, name))}
+    wholes = {name: corpus(name, folder, features) for name, folder in folders.items()}
+    others = {name: known(name, corpus(name, folder, features, COPIES)) for name, folder in folders.items()}
     if wholes:
         table = manifest.read(MANIFEST)
-        others["tess"] = _part(table, shards.read(FEATURES, table["clip"]), features)
+        others["tess"] = _played(table, [RAW / clip for clip in table["clip"]], features, COPIES)
     if arguments.shuffled and len(others) < 3:
         raise errors.UserError("--shuffled: expected --emodb and --ravdess, whose labels are shuffled, too")
     tasks: list[Task] = []

@@ -24,6 +24,7 @@ from ser.features import column_names
 from ser.params import Features
 
 EXPERT = Path("data/expert.json")
+KINDS = ("mean", "deviation", "change", "acceleration")  # of every column
 IDENTITY = ("mean mfcc_", "mean chroma_", "mean mel_")  # these say whose voice it is, and are left out
 # Of 0.005, 0.01, 0.02, 0.05, 0.1 and 0.2, the largest that costs nothing on voices that were never heard.
 ERRS = 0.02
@@ -49,7 +50,7 @@ class Expert:
     bias: list[float]
 
     def layer(self, clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return kernel (3 columns, emotions) and bias (emotions,): statistics of a clip in, logits out.
+        """Return kernel (4 columns, emotions) and bias (emotions,): statistics of a clip in, logits out.
 
         Args:
             clips: training clips, (frames, columns) each; statistics are z-scored by theirs.
@@ -92,13 +93,16 @@ def load(features: Features, tested: Sequence[str], path: Path = EXPERT) -> Expe
     return expert
 
 
-def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray]], features: Features) -> Expert:
+def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray, np.ndarray]], features: Features) -> Expert:
     """Fit an expert: multinomial logistic regression with a ridge penalty.
 
-    Statistics are z-scored within each corpus. Each corpus counts the same and, within it, each emotion.
+    The statistics of a clip are z-scored by the clips of each speaker of its corpus in turn: an unheard voice will be
+    asked about like that, by those of another one (``Expert.layer``), and what merely tells speakers apart is worth
+    nothing then. Each corpus counts the same and, within it, each emotion.
 
     Args:
-        corpora: clips, (frames, columns) each, and their labels (clips,), indices into ``EMOTIONS``, by name.
+        corpora: by name, clips, (frames, columns) each, their labels (clips,), indices into ``EMOTIONS``, and their
+            speakers (clips,).
         features: section ``features`` of the params that made them.
 
     Raises:
@@ -108,12 +112,15 @@ def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray]], features
 
     used = [i for i, name in enumerate(statistic_names(features)) if not name.startswith(IDENTITY)]
     scores, every_label, shares = [], [], []
-    for clips, labels in corpora.values():
+    for clips, labels, speakers in corpora.values():
         values = np.array([statistics(frames) for frames in clips])[:, used]
-        scores.append((values - values.mean(axis=0)) / np.maximum(values.std(axis=0), FLAT))
         _, emotion, count = np.unique(labels, return_inverse=True, return_counts=True)
-        every_label.append(labels)
-        shares.append(1 / (count[emotion] * len(count) * len(corpora)))  # in all, 1
+        listeners = np.unique(speakers)
+        for listener in listeners:
+            own = values[speakers == listener]
+            scores.append((values - own.mean(axis=0)) / np.maximum(own.std(axis=0), FLAT))
+            every_label.append(labels)
+            shares.append(1 / (count[emotion] * len(count) * len(listeners) * len(corpora)))  # in all, 1
     targets = np.concatenate(every_label)
     if missing := [name for i, name in enumerate(EMOTIONS) if i not in targets]:
         raise UserError(f"{' + '.join(corpora)}: expected clips of every emotion, received none of {missing[0]}")
@@ -126,15 +133,20 @@ def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray]], features
 
 
 def statistics(frames: np.ndarray) -> np.ndarray:
-    """Mean, standard deviation and mean absolute change of every column: (frames, columns) -> (3 columns,)."""
+    """Describe a clip without time: (frames, columns) -> (4 columns,).
+
+    They are the mean of every column, its standard deviation, its mean absolute change from frame to frame, and the
+    mean absolute change of that change.
+    """
     frames = frames.astype(np.float64)
     change = np.abs(np.diff(frames, axis=0)).sum(axis=0) / max(len(frames) - 1, 1)
-    return np.concatenate([frames.mean(axis=0), frames.std(axis=0), change])
+    acceleration = np.abs(np.diff(frames, 2, axis=0)).sum(axis=0) / max(len(frames) - 2, 1)
+    return np.concatenate([frames.mean(axis=0), frames.std(axis=0), change, acceleration])
 
 
 def statistic_names(features: Features) -> list[str]:
     """Names of what ``statistics`` returns, such as ``change mel_63``."""
-    return [f"{kind} {column}" for kind in ("mean", "deviation", "change") for column in column_names(features)]
+    return [f"{kind} {column}" for kind in KINDS for column in column_names(features)]
 
 
 def _short(values: np.ndarray) -> list[float]:

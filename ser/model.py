@@ -118,13 +118,16 @@ def build(
 
 
 def statistics(frames: keras.KerasTensor) -> keras.KerasTensor:
-    """``ser.expert.statistics`` of padded clips: (batch, time, columns) -> (batch, 3 columns)."""
+    """``ser.expert.statistics`` of padded clips: (batch, time, columns) -> (batch, 4 columns)."""
     heard = ops.cast(ops.not_equal(frames[:, :, :1], PADDING), "float32")  # (batch, time, 1)
     count = ops.sum(heard, axis=1)  # (batch, 1)
     mean = ops.sum(frames * heard, axis=1) / count  # (batch, columns)
     deviation = ops.sqrt(ops.sum(ops.square(frames - mean[:, None]) * heard, axis=1) / count)
-    change = ops.sum(ops.abs(frames[:, 1:] - frames[:, :-1]) * heard[:, 1:], axis=1) / ops.maximum(count - 1, 1)
-    return ops.concatenate([mean, deviation, change], axis=-1)
+    step = frames[:, 1:] - frames[:, :-1]
+    change = ops.sum(ops.abs(step) * heard[:, 1:], axis=1) / ops.maximum(count - 1, 1)
+    turn = ops.abs(step[:, 1:] - step[:, :-1])
+    acceleration = ops.sum(turn * heard[:, 2:], axis=1) / ops.maximum(count - 2, 1)
+    return ops.concatenate([mean, deviation, change, acceleration], axis=-1)
 
 
 def heads(model: keras.Model) -> list[keras.Layer]:

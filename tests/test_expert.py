@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.run import corpus, known
+from research.run import COPIES, corpus, known
 from ser import EMOTIONS, artifact, confidence, corpora, expert, model, params
 from ser.errors import UserError
 from ser.expert import Expert
@@ -19,14 +19,14 @@ COLUMNS = column_names(SMALL)
 FIRST = COLUMNS.index("prosody_f0")  # and the six after it
 
 
-def somewhere(offset: float, factor: float, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """A corpus whose columns lie elsewhere; each emotion lifts one of them."""
+def somewhere(offset: float, factor: float, seed: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """A speaker whose columns lie elsewhere; each emotion lifts one of them."""
     random = np.random.default_rng(seed)
     labels = np.repeat(np.arange(7), 12)
     clips = [random.normal(size=(random.integers(10, 30), len(COLUMNS))) for _ in labels]
     for frames, label in zip(clips, labels, strict=True):
         frames[:, FIRST + label] += 2
-    return [(frames * factor + offset).astype(np.float32) for frames in clips], labels
+    return [(frames * factor + offset).astype(np.float32) for frames in clips], labels, np.full(len(clips), seed)
 
 
 def answer(made: Expert, clips: list[np.ndarray]) -> np.ndarray:
@@ -36,13 +36,16 @@ def answer(made: Expert, clips: list[np.ndarray]) -> np.ndarray:
 
 def test_statistics_by_hand() -> None:
     frames = np.array([[1, 0], [3, 0], [2, 6]], np.float32)
-    mean, deviation, change = expert.statistics(frames).reshape(3, 2)
+    mean, deviation, change, acceleration = expert.statistics(frames).reshape(4, 2)
     np.testing.assert_allclose(mean, [2, 2])
     np.testing.assert_allclose(deviation, [np.sqrt(2 / 3), np.sqrt(8)])
     np.testing.assert_allclose(change, [1.5, 3])
-    np.testing.assert_array_equal(expert.statistics(frames[:1]), [1, 0, 0, 0, 0, 0])  # a single frame does not move
+    np.testing.assert_allclose(acceleration, [3, 6])  # up by 2, down by 1; still, up by 6
+    np.testing.assert_array_equal(expert.statistics(frames[:2]), [2, 0, 1, 0, 2, 0, 0, 0])  # two frames do not turn
+    np.testing.assert_array_equal(expert.statistics(frames[:1]), [1, 0, 0, 0, 0, 0, 0, 0])  # a single one stands still
     names = expert.statistic_names(SMALL)
-    assert names[0] == "mean mfcc_0" and names[-1].startswith("change prosody_") and len(names) == 3 * len(COLUMNS)
+    assert names[0] == "mean mfcc_0" and names[-1].startswith("acceleration prosody_")
+    assert len(names) == 4 * len(COLUMNS)
 
 
 def test_its_layer_by_hand() -> None:
@@ -55,7 +58,7 @@ def test_its_layer_by_hand() -> None:
 
 
 def test_the_network_computes_the_same_statistics() -> None:
-    clips = [*CLIPS, CLIPS[0][:1]]
+    clips = [*CLIPS, CLIPS[0][:1], CLIPS[0][:2]]
     frames = model.keras.Input((None, CLIPS[0].shape[1]))
     network = model.keras.Model(frames, model.statistics(frames))
     expected = np.array([expert.statistics(clip) for clip in clips])
@@ -64,32 +67,47 @@ def test_the_network_computes_the_same_statistics() -> None:
 
 def test_a_corpus_is_understood_wherever_its_columns_lie() -> None:
     made = expert.fit({"one": somewhere(0, 1, 0), "other": somewhere(50, 4, 1)}, SMALL)
-    clips, labels = somewhere(-9, 0.5, 2)
+    clips, labels, _ = somewhere(-9, 0.5, 2)
     assert (answer(made, clips).argmax(axis=1) == labels).mean() > 0.9
     for label in range(7):
         strongest = max(made.weights, key=lambda name: made.weights[name][label])
         assert strongest == f"mean {COLUMNS[FIRST + label]}"
     assert not [name for name in made.weights if name.startswith("mean mfcc")]
-    assert "deviation mfcc_1" in made.weights and "change mfcc_1" in made.weights
+    assert all(f"{kind} mfcc_1" in made.weights for kind in ("deviation", "change", "acceleration"))
+
+
+def test_what_tells_speakers_apart_is_worth_less() -> None:
+    """Two columns tell two emotions apart; one of them lies elsewhere for each of four speakers."""
+    random = np.random.default_rng(0)
+    labels, speakers = np.tile(np.arange(7), 48), np.repeat(np.arange(4), 84)
+    clips = [random.normal(size=(20, len(COLUMNS))) for _ in labels]
+    for frames, label, speaker in zip(clips, labels, speakers, strict=True):
+        frames[:, FIRST : FIRST + 2] += label
+        frames[:, FIRST] += 9 * speaker
+    made = expert.fit({"one": (clips, labels, speakers)}, SMALL)
+    shaky, steady = (np.ptp(made.weights[f"mean {COLUMNS[FIRST + i]}"]) for i in (0, 1))
+    assert shaky < steady / 3
+    unaware = expert.fit({"one": (clips, labels, np.zeros(len(labels)))}, SMALL)
+    assert unaware != made
 
 
 def test_each_corpus_counts_the_same_and_so_does_each_emotion() -> None:
-    (clips, labels), other = somewhere(0, 1, 0), somewhere(50, 4, 1)
-    once = expert.fit({"one": (clips, labels), "other": other}, SMALL)
-    thrice = expert.fit({"one": (clips * 3, np.tile(labels, 3)), "other": other}, SMALL)
+    (clips, labels, speakers), other = somewhere(0, 1, 0), somewhere(50, 4, 1)
+    once = expert.fit({"one": (clips, labels, speakers), "other": other}, SMALL)
+    thrice = expert.fit({"one": (clips * 3, np.tile(labels, 3), np.tile(speakers, 3)), "other": other}, SMALL)
     for name, weights in once.weights.items():
         np.testing.assert_allclose(thrice.weights[name], weights, atol=5e-3)
     rare = np.flatnonzero((labels != 0) | (np.arange(len(labels)) < 3))
-    few = expert.fit({"one": ([clips[i] for i in rare], labels[rare]), "other": other}, SMALL)
+    few = expert.fit({"one": ([clips[i] for i in rare], labels[rare], speakers[rare]), "other": other}, SMALL)
     heard = answer(few, clips).argmax(axis=1)
     assert (heard[labels == 0] == 0).mean() > 0.9
 
 
 def test_every_emotion_is_needed() -> None:
-    clips, labels = somewhere(0, 1, 0)
+    clips, labels, speakers = somewhere(0, 1, 0)
     keep = np.flatnonzero(labels != EMOTIONS.index("surprise"))
     with pytest.raises(UserError, match="emodb: expected clips of every emotion, received none of surprise"):
-        expert.fit({"emodb": ([clips[i] for i in keep], labels[keep])}, SMALL)
+        expert.fit({"emodb": ([clips[i] for i in keep], labels[keep], speakers[keep])}, SMALL)
 
 
 def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -129,8 +147,8 @@ def test_the_committed_expert_is_what_its_corpora_say(tmp_path: Path, settings: 
     committed = expert.load(settings, [])
     for name in committed.corpora:
         corpora.obtain_declared(name, tmp_path / name)
-        part = known(name, corpus(name, tmp_path / name, settings))
-        parts[name] = part.clips, part.labels
+        part = known(name, corpus(name, tmp_path / name, settings, COPIES))
+        parts[name] = part.clips, part.labels, part.speakers
     made = expert.fit(parts, settings)
     assert made.weights.keys() == committed.weights.keys()
     for name, weights in committed.weights.items():

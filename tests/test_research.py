@@ -48,6 +48,13 @@ def test_speakers_that_were_kept_back_are_heard_when_asked_for_alone(tmp_path: P
         assert len(test.clips) == 24 and name == f"alone_{task.train.speakers[0]}"
         assert not set(test.speakers) & set(task.train.speakers) and len(task.val.clips) == 1
         assert abs(len(task.train.clips) - run.EPOCH_ALONE) < 7
+    copies = run.corpus("ravdess", folder, params.load("features"), run.COPIES)
+    assert len(copies.clips) == 3 * len(whole.clips)
+    np.testing.assert_array_equal(copies.labels, np.tile(whole.labels, 3))
+    np.testing.assert_array_equal(copies.speakers, np.tile(whole.speakers, 3))
+    np.testing.assert_array_equal(copies.clips[0], whole.clips[0])
+    slower, faster = (len(copies.clips[i * len(whole.clips)]) for i in (1, 2))
+    assert slower > len(whole.clips[0]) > faster
     (check,) = run.proxy("ravdess", whole, others, "kept back")
     assert list(check.tests) == ["kept_back_ravdess"]
     assert len(check.tests["kept_back_ravdess"].clips) == 16 and len(check.val.clips) == 4
@@ -98,6 +105,8 @@ def test_shuffling_parts_clips_from_their_labels_but_not_those_of_the_test() -> 
         assert after.clips is before.clips
         np.testing.assert_array_equal(np.bincount(after.labels), np.bincount(before.labels))
         assert (after.labels == before.labels).mean() < 0.4  # 1 / 7 by chance
+    for copy in shuffled.others["other"].labels.reshape(3, 70):
+        np.testing.assert_array_equal(copy, shuffled.others["other"].labels[:70])
     assert not np.array_equal(shuffled.train.labels, run.shuffle(task, seed=1).train.labels)
 
 
@@ -107,8 +116,8 @@ def test_an_expert_is_asked_that_other_corpora_made() -> None:
     mine, other = (part(list(range(7)) * 6, [1.0] * 42, columns) for _ in range(2))
     task = run.Task(mine, mine, {"t": mine}, {"other": other})
     kernel, bias = run.ask(task, features)
-    assert kernel.shape == (3 * columns, 7)
-    expected = expert.fit({"other": (other.clips, other.labels)}, features).layer(mine.clips)
+    assert kernel.shape == (4 * columns, 7)
+    expected = expert.fit({"other": (other.clips, other.labels, other.speakers)}, features).layer(mine.clips)
     np.testing.assert_array_equal(kernel, expected[0])
     # Whatever the labels of the corpus in question, the expert says the same.
     again, _ = run.ask(replace(task, train=replace(mine, labels=mine.labels[::-1])), features)
