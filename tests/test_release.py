@@ -126,6 +126,12 @@ def test_worse_figures_are_refused(released: Project) -> None:
         path.write_text(card, encoding="utf-8")
 
 
+def test_a_model_of_code_that_is_no_commit_is_objected_to() -> None:
+    assert promote.objections_to_revision("0123456789ab") == []
+    for revision in ("0123456789ab-dirty", "unknown"):
+        assert f"received revision {revision}; commit" in promote.objections_to_revision(revision)[0]
+
+
 def test_an_unmeasured_protocol_is_worse_and_equal_figures_are_not() -> None:
     figures = {"accuracy": 0.5, "uar": 0.5, "macro_f1": 0.5}
     assert promote.worse({"word": figures}, {}) == []

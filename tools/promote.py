@@ -1,8 +1,8 @@
 """Release the model of protocol `word`: ``release/model.onnx`` and ``release/model.json``, small enough for git.
 
-Only results that `dvc repro` would leave as they are can be released. A model trained on another corpus than TESS, or
-one whose test figures got worse, is refused unless ``--force`` is given. What is left to do by hand, the commit and
-the tag, is printed.
+Only results that `dvc repro` would leave as they are can be released. A model trained on another corpus than TESS, one
+trained by code that is no commit, and one whose test figures got worse are refused unless ``--force`` is given. What is
+left to do by hand, the commit and the tag, is printed.
 """
 
 import argparse
@@ -32,7 +32,9 @@ def main() -> None:
     check_that_results_are_current()
     results = {name: read(METRICS / f"{name}.json") for name in params.load("protocols")}
     settings = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    objections = objections_to_corpus(results)
+    source = MODELS / PROTOCOL / "model.onnx"
+    description = Artifact(source).description
+    objections = objections_to_corpus(results) + objections_to_revision(description.revision)
     if CARD.exists():
         released = read(CARD)
         objections += worse(results, released["metrics"])
@@ -43,9 +45,7 @@ def main() -> None:
     if objections and not force:
         raise errors.UserError(f"{MODEL}: left as it was; `make promote FORCE=1` releases the new model all the same")
 
-    source = MODELS / PROTOCOL / "model.onnx"
     content = with_test_metrics(source, results[PROTOCOL])
-    description = Artifact(source).description
     card = {
         "name": NAME,
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -83,6 +83,13 @@ def objections_to_corpus(results: dict[str, dict]) -> list[str]:
     """A model that never heard a person is not for release."""
     corpus = results[PROTOCOL]["corpus"]
     return [] if corpus == "tess" else [f"expected a model trained on tess, received one trained on {corpus}"]
+
+
+def objections_to_revision(revision: str) -> list[str]:
+    """A model whose code nobody can check out cannot be made again."""
+    if re.fullmatch("[0-9a-f]{12}", revision):
+        return []
+    return [f"expected a model of committed code, received revision {revision}; commit, then `dvc repro --force`"]
 
 
 def worse(new: dict[str, dict], released: dict[str, dict]) -> list[str]:
