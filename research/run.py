@@ -3,11 +3,12 @@
     python -m research.run "prosody, perturbed, statistics"    # five seeds
     python -m research.run --emodb FOLDER --ravdess FOLDER     # every recipe, proxies too
     python -m research.run --alone --emodb FOLDER --ravdess FOLDER --protocols    # every recipe, on harder proxies
-    python -m research.run --kept-back --ravdess FOLDER RECIPE    # once, when the recipe is settled
+    python -m research.run --kept-back --ravdess FOLDER --emodb FOLDER RECIPE    # once, when the recipe is settled
 
 Needs data/ as `dvc repro` leaves it. Recipes are chosen on the proxies, which come first: speaker-disjoint halves of
 other corpora, each of their speakers alone, and pseudo-speakers, the validation clips of the training actress played
-slower and faster. TESS is reported, never chosen on. `python -m research.table` prints what was found.
+slower and faster. TESS is reported, never chosen on. Each row names the revision of the code that made it (those of
+before, the commit that brought them). `python -m research.table` prints what was found.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from research.recipes import RECIPES
-from ser import EMOTIONS, audio, corpora, errors, expert, manifest, model, params, shards, voice
+from ser import EMOTIONS, artifact, audio, corpora, errors, expert, manifest, model, params, shards, voice
 from ser.features import column_indices, extract, filters
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
@@ -304,12 +305,45 @@ def run(name: str, seed: int, tasks: list[Task], features: params.Features, shuf
             task = shuffle(task, seed)
         network, epoch = train(task, settings, features)
         shared = {"recipe": name, "labels": "shuffled" if shuffled else "right", "seed": seed, "epoch": epoch,
-                  "parameters": network.count_params(), "seconds": round(time.perf_counter() - begin)}  # fmt: skip
+                  "parameters": network.count_params(), "seconds": round(time.perf_counter() - begin),
+                  "revision": artifact.revision("research/*.py")}  # fmt: skip
         for test_name, part in task.tests.items():
             for setting, said in answers(network, task, test_name).items():
                 rows.append(shared | {"test": test_name, "setting": setting} | figures(part, said))
                 print(f"{name}, seed {seed}, {test_name}, {setting}: UAR {rows[-1]['uar']:.4f}", flush=True)
     return rows
+
+
+def gather(arguments: argparse.Namespace, features: params.Features) -> list[Task]:
+    """Read what the command line asks for: every task that the recipes are trained on.
+
+    Raises:
+        UserError: a folder is missing that is needed, or has none of the clips that it should.
+    """
+    kept_back = arguments.how == "kept back"
+    if kept_back and not arguments.ravdess:
+        raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
+    folders = {name: folder for name in corpora.CORPORA if (folder := getattr(arguments, name))}
+    expert_asked = any(replace(params.load("train"), **RECIPES[recipe]).expert for recipe in arguments.recipes)
+    if arguments.shuffled and expert_asked and len(folders) < len(corpora.CORPORA):
+        raise errors.UserError("--shuffled: expected --emodb and --ravdess, whose labels are shuffled, too")
+    copies = COPIES if expert_asked else (1.0,)
+    played = {name: corpus(name, folder, features, copies) for name, folder in folders.items()}
+    others = {name: known(name, part) for name, part in played.items()} if expert_asked else {}
+    proxies = [] if arguments.shuffled else list(KEPT_BACK if kept_back else played)
+    if proxies and expert_asked:
+        table = manifest.read(MANIFEST)
+        others["tess"] = _played(table, [RAW / clip for clip in table["clip"]], features, COPIES)
+    tasks: list[Task] = []
+    for name in proxies:
+        whole = played[name].only(np.arange(len(played[name].clips) // len(copies)))  # at their own speed
+        elsewhere = {other: part for other, part in others.items() if other != name}
+        tasks += proxy(name, whole, elsewhere, arguments.how)
+    if not kept_back:
+        # The committed expert is theirs, and does for TESS, unless its labels have to be shuffled.
+        elsewhere = others if arguments.shuffled else {}
+        tasks += [tess(protocol, features, elsewhere) for protocol in arguments.protocols]
+    return tasks
 
 
 def main() -> None:
@@ -331,30 +365,15 @@ def main() -> None:
         "--kept-back", action="store_const", const="kept back", dest="how",
         help="nothing but the check on RAVDESS's actors 13 to 24 (with --ravdess)",
     )  # fmt: skip
-    parser.add_argument("--shuffled", action="store_true", help="shuffle the labels of train and val: right by chance")
+    parser.add_argument(
+        "--shuffled", action="store_true",
+        help="shuffle the labels of train, of val and of what an expert is fitted to: right by chance; TESS alone",
+    )  # fmt: skip
     arguments = parser.parse_args()
     if unknown := set(arguments.recipes) - set(RECIPES):
         raise errors.UserError(f"expected one of {', '.join(RECIPES)}; received {min(unknown)!r}")
     features = params.load("features")
-    kept_back = arguments.how == "kept back"
-    if kept_back and not arguments.ravdess:
-        raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
-    folders = {name: folder for name in corpora.CORPORA if (folder := getattr(arguments, name))}
-    wholes = {name: corpus(name, folder, features) for name, folder in folders.items()}
-    others = {name: known(name, corpus(name, folder, features, COPIES)) for name, folder in folders.items()}
-    if wholes:
-        table = manifest.read(MANIFEST)
-        others["tess"] = _played(table, [RAW / clip for clip in table["clip"]], features, COPIES)
-    if arguments.shuffled and len(others) < 3:
-        raise errors.UserError("--shuffled: expected --emodb and --ravdess, whose labels are shuffled, too")
-    tasks: list[Task] = []
-    for name in KEPT_BACK if kept_back else wholes:
-        elsewhere = {other: part for other, part in others.items() if other != name}
-        tasks += proxy(name, wholes[name], elsewhere, arguments.how)
-    if not kept_back:
-        # The committed expert is theirs, and does for TESS, unless its labels have to be shuffled.
-        elsewhere = {name: others[name] for name in wholes} if arguments.shuffled else {}
-        tasks += [tess(protocol, features, elsewhere) for protocol in arguments.protocols]
+    tasks = gather(arguments, features)
     for seed in arguments.seeds:
         for recipe in arguments.recipes:
             rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled)).round(4)

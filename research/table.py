@@ -23,7 +23,8 @@ def tess(results: pd.DataFrame) -> pd.DataFrame:
         accuracy, length = (
             runs.pivot(index="seed", columns="test", values=name) for name in ("accuracy", "equal_length")
         )
-        recalls = runs[[f"recall_{emotion}" for emotion in EMOTIONS]].mean()
+        # Of both directions, mean over the seeds: one that is missed in one of them is missed.
+        recalls = runs.groupby("test")[[f"recall_{emotion}" for emotion in EMOTIONS]].mean().min()
         lowest = str(recalls.idxmin())
         rows.append(
             {"recipe": recipe}

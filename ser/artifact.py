@@ -26,6 +26,8 @@ from ser.features import Filters
 if TYPE_CHECKING:  # a prediction never imports TensorFlow
     import keras
 
+# What decides over a model, besides the data that dvc.lock names.
+CODE = ("dvc.yaml", "params.yaml", "data/expert.json", "ser", "stages")
 Arrays = TypeVar("Arrays", Filters, Reference)
 
 
@@ -39,7 +41,7 @@ class Description:
         sample_rate: Hz, as in ``features``.
         corpus: what it was trained on.
         protocol: how the clips were split.
-        revision: git revision of the code, with ``-dirty`` where code or params differed.
+        revision: git revision of the code, with ``-dirty`` where code, params or expert differed.
         metrics: figures on the validation part.
         temperature: what the logits were divided by to calibrate the probabilities; it is part of the network.
         max_distance: a clip farther than this from the training clips is not answered.
@@ -116,14 +118,17 @@ def write(network: Any, path: Path, description: Description, filters: Filters, 
     path.write_bytes(network.SerializeToString(deterministic=True))
 
 
-def revision() -> str:
-    """Git revision of the code, ``-dirty`` where code or params differ from it; ``unknown`` outside a repository.
+def revision(*others: str) -> str:
+    """Git revision of the code, ``-dirty`` where code, params or expert differ; ``unknown`` outside a repository.
 
     Results are left out: a run rewrites metrics and plots, and would call itself dirty from its second model on.
+
+    Args:
+        others: git pathspecs of more code that counts.
     """
     try:
         commit = _git("rev-parse", "--short=12", "HEAD").strip()
-        changes = _git("status", "--porcelain", "--", "dvc.yaml", "params.yaml", "ser", "stages")
+        changes = _git("status", "--porcelain", "--", *CODE, *others)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}-dirty" if changes else commit
