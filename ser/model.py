@@ -1,6 +1,7 @@
 """The network, readable in one sitting: choose columns, normalise, LSTM over the frames, pool over time, softmax.
 
-The only module that imports TensorFlow, together with ``stages/train.py``.
+Several LSTMs are members of it, and an expert (``ser/expert.py``) has its say before the softmax. No other module of
+``ser`` imports TensorFlow.
 """
 
 import os
@@ -201,7 +202,7 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
 
     Returns:
         A value per epoch of ``loss`` and ``val_loss``, the mean of the members' losses, and of ``accuracy`` and
-        ``val_accuracy``, of what they say together. None of them is of averaged weights.
+        ``val_accuracy``, of what they say together. None of them is of averaged weights, or has the expert's say.
     """
     optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": {"learning_rate": params.lr}})
     members = keras.Model(model.input, model.get_layer("members").output)  # the same weights
