@@ -365,7 +365,7 @@ def main() -> None:
         "--kept-back", action="store_const", const="kept back", dest="how",
         help="nothing but the check on RAVDESS's actors 13 to 24 (with --ravdess)",
     )  # fmt: skip
-    parser.add_argument(
+    exclusive.add_argument(
         "--shuffled", action="store_true",
         help="shuffle the labels of train, of val and of what an expert is fitted to: right by chance; TESS alone",
     )  # fmt: skip

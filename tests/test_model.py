@@ -1,6 +1,7 @@
 """The network and its file: padding is invisible, ONNX equals Keras, equal seeds give equal weights."""
 
 import json
+import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -45,6 +46,28 @@ def member_logits(network: model.keras.Model, clips: list[np.ndarray]) -> np.nda
     """What every member says: (clips, members, emotions)."""
     members = model.keras.Model(network.input, network.get_layer("members").output)
     return members.predict(model.pad(clips), verbose=0)
+
+
+def test_a_revision_is_that_of_the_code_and_not_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments], check=True)
+
+    monkeypatch.chdir(tmp_path)
+    assert artifact.revision() == "unknown"
+    files = {name: tmp_path / name for name in ("data/expert.json", "ser/a.py", "research/run.py", "metrics/word.json")}
+    for path in files.values():
+        path.parent.mkdir()
+        path.write_text("committed", encoding="utf-8")
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "all")
+    commit = artifact.revision()
+    assert len(commit) == 12
+    files["metrics/word.json"].write_text("made by a run", encoding="utf-8")
+    files["research/run.py"].write_text("changed", encoding="utf-8")
+    assert artifact.revision() == commit and artifact.revision("research/*.py") == f"{commit}-dirty"
+    files["data/expert.json"].write_text("changed", encoding="utf-8")
+    assert artifact.revision() == f"{commit}-dirty"
 
 
 def voices(settings: params.Train) -> model.Voices:

@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ import yaml
 
 from ser import EMOTIONS
 from ser.artifact import Artifact
+from ser.errors import UserError
 from tests.conftest import ROOT
 from tests.project import TINY, Project
 from tools import promote, report
@@ -126,10 +129,22 @@ def test_worse_figures_are_refused(released: Project) -> None:
         path.write_text(card, encoding="utf-8")
 
 
-def test_a_model_of_code_that_is_no_commit_is_objected_to() -> None:
+def test_a_model_of_code_that_is_no_commit_is_objected_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert promote.objections_to_revision("0123456789ab") == []
-    for revision in ("0123456789ab-dirty", "unknown"):
-        assert f"received revision {revision}; commit" in promote.objections_to_revision(revision)[0]
+    assert "received revision unknown; commit" in promote.objections_to_revision("unknown")[0]
+    model = SimpleNamespace(description=SimpleNamespace(revision="0123456789ab-dirty"))
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("sys.argv", ["promote"])
+    monkeypatch.setattr(promote, "check_that_results_are_current", lambda: None)
+    monkeypatch.setattr(promote, "read", lambda path: {"corpus": "tess"})
+    monkeypatch.setattr(promote, "CARD", Path("no card"))
+    monkeypatch.setattr(promote, "Artifact", lambda path: model)
+    with pytest.raises(UserError, match="left as it was"):
+        promote.main()
+    assert capsys.readouterr().out.count("objection: ") == 1
+    assert "received revision 0123456789ab-dirty; commit" in promote.objections_to_revision("0123456789ab-dirty")[0]
 
 
 def test_an_unmeasured_protocol_is_worse_and_equal_figures_are_not() -> None:
