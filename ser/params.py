@@ -76,7 +76,7 @@ class Features:
     """
 
     sample_rate: Annotated[int, Field(ge=4000, le=192_000)]
-    n_fft: Annotated[int, Field(ge=64, le=16_384)]
+    n_fft: Annotated[int, Field(ge=64, le=16_384, multiple_of=2)]
     hop_length: Count
     window: Literal["hann", "hamming", "blackman", "boxcar"]
     trim_db: Annotated[Real, Field(gt=0)] | None
@@ -91,8 +91,8 @@ class Features:
     def _consistent(self) -> "Features":
         if self.hop_length > self.n_fft:
             raise ValueError(f"expected hop_length <= n_fft = {self.n_fft}, received {self.hop_length}")
-        if "prosody" in self.use and self.n_fft < (shortest := -(-self.sample_rate // LOWEST_PITCH)):
-            raise ValueError(f"expected n_fft >= {shortest}, a period of {LOWEST_PITCH} Hz, received {self.n_fft}")
+        if "prosody" in self.use and self.n_fft < (shortest := -(-2 * self.sample_rate // LOWEST_PITCH)):
+            raise ValueError(f"expected n_fft >= {shortest}, two periods of {LOWEST_PITCH} Hz, received {self.n_fft}")
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"expected n_mfcc <= n_mels = {self.n_mels}, received {self.n_mfcc}")
         return self

@@ -34,6 +34,13 @@ def test_the_pitch_of_a_tone(hertz: float) -> None:
     assert heard["harmonicity"][2:-2].min() > 0.9
 
 
+def test_the_shortest_window_that_is_accepted_hears_a_low_voice() -> None:
+    shortest = 2 * -(-RATE // LOWEST_PITCH)
+    heard = columns(tone(80), window=np.hanning(shortest + 1)[:-1].astype(np.float32))
+    assert heard["voiced"][2:-2].all()
+    np.testing.assert_allclose(heard["f0_level"], 12 * np.log2(80 / 200), atol=0.2)
+
+
 def test_a_glide_is_followed_in_semitones_from_its_median() -> None:
     t = np.linspace(0, 1, 2 * RATE)
     heard = columns(tone(150 * 2**t, seconds=2))  # an octave up
