@@ -25,9 +25,8 @@ Clips = list[tuple[Path, str]]  # with their emotions
 def speakers(name: str, folder: Path) -> list[Clips]:
     """Clips of each speaker of a corpus."""
     found: defaultdict[str, Clips] = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        if clip := corpora.parse(name, path.as_posix()):
-            found[clip.speaker].append((path, clip.emotion))
+    for path, clip in corpora.clips_in(name, folder):
+        found[clip.speaker].append((path, clip.emotion))
     return list(found.values())
 
 

@@ -136,10 +136,19 @@ def parse(name: str, source_path: str) -> Clip | None:
     return Clip(name, f"{speaker}/{emotion}/{file.name}", speaker, emotion, match["text"], file.name)
 
 
+def clips_in(name: str, folder: Path) -> list[tuple[Path, Clip]]:
+    """Where the clips of a declared corpus lie in a folder, in the order of their paths; each of them once."""
+    found: dict[str, tuple[Path, Clip]] = {}
+    for path in sorted(folder.rglob("*")):
+        if clip := parse(name, path.as_posix()):
+            found.setdefault(clip.path, (path, clip))  # a mirror may hold it twice
+    return list(found.values())
+
+
 def obtain_declared(name: str, target: Path) -> list[Clip]:
     """Collect a declared corpus from SER_DATA_DIR, else from its publisher.
 
-    What a place has of it is taken, be it a part, and how much of it that is is said.
+    An incomplete corpus is taken as it is; how many clips it has is printed.
 
     Raises:
         UserError: it is not to be had.
@@ -199,8 +208,10 @@ def copy_folder(source: Path, target: Path) -> list[Clip]:
     clips, ignored = [], []
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         parts = path.relative_to(source).parts
+        if any(part.startswith(".") for part in parts):  # macOS puts a ._name beside every name
+            continue
         if path.suffix.lower() not in AUDIO_ENDINGS:
-            ignored += [path] if len(parts) > 1 and not path.name.startswith(".") else []
+            ignored += [path] if len(parts) > 1 else []
             continue
         if len(parts) != 3:
             raise UserError(f"{path}: expected {source}/<speaker>/<emotion>/<clip>, received {len(parts)} levels")

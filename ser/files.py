@@ -19,8 +19,14 @@ def replacing(target: Path) -> Iterator[Path]:
         An empty folder to fill.
     """
     new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
-    for left_over in (new, old):
-        shutil.rmtree(left_over, ignore_errors=True)
+
+    def tidy() -> None:
+        if old.exists() and not target.exists():  # interrupted between the two renames
+            old.rename(target)
+        for left_over in (new, old):
+            shutil.rmtree(left_over, ignore_errors=True)
+
+    tidy()
     new.mkdir(parents=True)
     try:
         yield new
@@ -28,5 +34,4 @@ def replacing(target: Path) -> Iterator[Path]:
             target.rename(old)
         new.rename(target)
     finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        tidy()

@@ -1,10 +1,12 @@
 """Where a corpus may lie: places that are tried one after the other, and what stands in a folder or an archive."""
 
+import lzma
 import os
 import re
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -16,6 +18,8 @@ from ser.manifest import Clip
 MAX_MEMBER_BYTES = 4 * 2**20
 MAX_ARCHIVE_MEMBERS = 50_000
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+# What reading a damaged one raises, its header or what was compressed.
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 
 Wanted = Callable[[str], bool]
 
@@ -87,7 +91,7 @@ def _members(path: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
             with tarfile.open(path) as archive:  # read in one pass: an .xz cannot seek
                 members = ((info.name, info.size, info) for info in archive if info.isreg())
                 yield from _clips(path, members, lambda info: archive.extractfile(info), wanted)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
+    except BROKEN as error:
         raise UserError(f"{path}: expected a zip or tar archive, received a broken one: {error}") from error
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser import EMOTIONS, corpora, manifest
+from ser import EMOTIONS, corpora, manifest, sources
 from ser import tess as source
 from ser.errors import UserError
 from ser.files import replacing
@@ -216,6 +216,57 @@ def test_a_broken_archive_is_named(name: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("SER_DATA_DIR", str(tmp_path / name))
     with pytest.raises(UserError, match=f"{name}: expected a zip or tar archive"):
         obtain(tmp_path / "raw")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "tar.bz2", "tar.xz"])
+def test_an_archive_that_is_damaged_inside_is_named(kind: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    noise = {f"{i}.wav": random.integers(0, 64, 30_000, np.uint8).tobytes() for i in range(9)}
+    archive = tmp_path / f"tess.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+            for path, content in noise.items():
+                packed.writestr(path, content)
+    else:
+        tarred(noise, archive, f"w:{kind.removeprefix('tar.')}")
+    damaged = bytearray(archive.read_bytes())
+    middle = len(damaged) // 2
+    damaged[middle : middle + 2000] = random.bytes(2000)
+    archive.write_bytes(damaged)
+    with pytest.raises(UserError, match=f"{archive.name}: expected a zip or tar archive, received a broken one"):
+        list(sources.contents(archive, lambda name: name.endswith(".wav"), "tess"))
+
+
+@pytest.mark.parametrize("interrupted", [1, 2])
+def test_an_interruption_while_a_folder_is_replaced_loses_nothing(
+    interrupted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "raw"
+    target.mkdir()
+    (target / "precious").write_text("last good corpus")
+    rename, count = Path.rename, 0
+
+    def renamed(self: Path, place: Path) -> Path:
+        nonlocal count
+        count += 1
+        if count == interrupted:
+            raise KeyboardInterrupt
+        return rename(self, place)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with pytest.raises(KeyboardInterrupt), replacing(target) as folder:
+        (folder / "new").write_text("new corpus")
+    assert digests(target).keys() == {"precious"}
+    assert not list(tmp_path.glob(".raw.*"))
+
+
+def test_what_a_killed_run_left_aside_is_put_back(tmp_path: Path) -> None:
+    aside = tmp_path / ".raw.old"
+    aside.mkdir()
+    (aside / "precious").write_text("last good corpus")
+    with pytest.raises(UserError), replacing(tmp_path / "raw"):
+        raise UserError("no source")
+    assert digests(tmp_path / "raw").keys() == {"precious"}
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -536,3 +587,20 @@ def test_a_copy_in_another_format_is_the_same_recording(tmp_path: Path) -> None:
         soundfile.write(tmp_path / "mine/a/anger" / name, samples, 16_000)
     clips = corpora.copy_folder(tmp_path / "mine", tmp_path / "raw")
     assert manifest.describe(tmp_path / "raw", clips).recording.nunique() == 1
+
+
+def test_hidden_files_are_no_clips(tmp_path: Path) -> None:
+    source = own(tmp_path, "me/anger/one.wav")
+    (source / "me/anger/._one.wav").write_bytes(b"macOS's own")
+    (source / ".cache/me/anger").mkdir(parents=True)
+    (source / ".cache/me/anger/two.wav").write_bytes(b"of some program")
+    assert [clip.path for clip in corpora.copy_folder(source, tmp_path / "raw")] == ["me/anger/one.wav"]
+
+
+def test_a_clip_that_lies_there_twice_is_one(tmp_path: Path) -> None:
+    for place in ("a/Actor_12", "b/Actor_12"):
+        (tmp_path / place).mkdir(parents=True)
+        for name in ("03-01-08-02-01-02-12.wav", "03-01-02-02-01-02-12.wav", "notes.txt"):  # surprise, calm, no clip
+            (tmp_path / place / name).touch()
+    ((path, clip),) = corpora.clips_in("ravdess", tmp_path)
+    assert path == tmp_path / "a/Actor_12/03-01-08-02-01-02-12.wav" and clip.emotion == "surprise"
