@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import BinaryIO, Protocol
@@ -58,7 +58,7 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
 
     Args:
         source: path; file object, which has to be seekable; array of (samples,) or (samples, channels), float in
-            [-1, 1] or integer.
+            [-1, 1] or integer of up to 32 bits.
         rate: Hz, of an array.
 
     Raises:
@@ -111,9 +111,11 @@ class _Array:
         number = isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool)
         if rate is None or not number or not RATES[0] <= rate <= RATES[1] or int(rate) != rate:
             raise UserError(f"array: expected sample_rate from {RATES[0]} to {RATES[1]} Hz, received {rate!r}")
-        if array.dtype.kind not in "fiu" or array.ndim not in (1, 2) or array.size == 0:
+        # Samples of 64 bits are those of a file in a wider type, of which they would be next to nothing.
+        sound = array.dtype.kind == "f" or (array.dtype.kind in "iu" and array.dtype.itemsize <= 4)
+        if not sound or array.ndim not in (1, 2) or array.size == 0:
             raise UserError(
-                "array: expected (samples,) or (samples, channels) of float or integer, "
+                "array: expected (samples,) or (samples, channels) of float, or integer of up to 32 bits, "
                 f"received shape {array.shape} of {array.dtype}"
             )
         array = array.reshape(len(array), -1)
@@ -137,29 +139,32 @@ class _Array:
 @contextmanager
 def _regular(path: str) -> Iterator[BinaryIO]:
     """Open a regular file; a pipe that the shell made (``<(ffmpeg ...)``) is copied into one."""
-    try:
-        kind = os.stat(path).st_mode
-        # Any other pipe, and most devices, would wait or run for ever.
-        if not stat.S_ISREG(kind) and not path.startswith(("/dev/fd/", "/proc/self/fd/", "/dev/stdin")):
-            raise UserError(f"{path}: expected a file, received {'a folder' if stat.S_ISDIR(kind) else 'a device'}")
-        with open(path, "rb") as file:
-            if stat.S_ISREG(kind):
-                yield file
-            else:
-                with _spooled(file, path) as copy:
-                    yield copy
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{path}: expected a readable file, received: {reason}") from error
+    with ExitStack() as stack:
+        try:
+            kind = os.stat(path).st_mode
+            # Any other pipe, and most devices, would wait or run for ever.
+            if not stat.S_ISREG(kind) and not path.startswith(("/dev/fd/", "/proc/self/fd/", "/dev/stdin")):
+                raise UserError(f"{path}: expected a file, received {'a folder' if stat.S_ISDIR(kind) else 'a device'}")
+            file: BinaryIO = stack.enter_context(open(path, "rb"))
+        except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+            raise UserError(f"{path}: {_unreadable(error)}") from error
+        yield file if stat.S_ISREG(kind) else stack.enter_context(_spooled(file, path))
 
 
 @contextmanager
 def _spooled(pipe: BinaryIO, name: str) -> Iterator[BinaryIO]:
     """Copy a pipe into a temporary file: decoders seek."""
     with tempfile.TemporaryFile() as file:
-        shutil.copyfileobj(_Limited(pipe, name), file)
+        try:
+            shutil.copyfileobj(_Limited(pipe, name), file)
+        except OSError as error:
+            raise UserError(f"{name}: {_unreadable(error)}") from error
         file.seek(0)
         yield file
+
+
+def _unreadable(error: Exception) -> str:
+    return f"expected a readable file, received: {getattr(error, 'strerror', None) or error}"
 
 
 class _Limited:

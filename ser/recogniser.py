@@ -87,12 +87,13 @@ class Recogniser:
             UserError: the source cannot be read, is empty, or holds a value that is not finite.
         """
         name = str(source) if isinstance(source, (str, PathLike)) else str(getattr(source, "name", "recording"))
-        with decode.opened(source, sample_rate) as sound:
-            head = _read(sound, int(WHOLE * sound.rate) + 1, name)
+        with decode.opened(source, sample_rate) as opened:
+            sound = _Mono(opened, name)
+            head = sound.read(int(WHOLE * sound.rate) + 1)
             if len(head) == 0:
                 raise UserError(f"{name}: expected audio, received 0 samples")
             if len(head) > WHOLE * sound.rate:
-                return self._long(head, sound, name, watch)
+                return self._long(head, sound, watch)
             seconds = len(head) / sound.rate
             # Before resampling, which would make a click of where an offset sets in.
             samples = audio.resample(_centred(head), sound.rate, self.rate)
@@ -170,9 +171,9 @@ class Recogniser:
             watch(start / self.rate, samples)
         return verdict
 
-    def _long(self, head: np.ndarray, sound: decode.Sound, name: str, watch: Watch | None) -> Result:
+    def _long(self, head: np.ndarray, sound: "_Mono", watch: Watch | None) -> Result:
         timeline = Timeline(self.judge, self.rate, watch)
-        timeline.listen(self._resampled(head, sound, name))
+        timeline.listen(self._resampled(head, sound))
         verdicts = timeline.verdicts(self.decide, len(self.labels))
         heard = [verdict for verdict in verdicts if verdict.label != "silence"]
         answered = [verdict for verdict in heard if verdict.label != "unsure"]
@@ -185,13 +186,13 @@ class Recogniser:
             overall = self.decide(np.mean([verdict.probabilities for verdict in answered], axis=0))
         return self._result(overall, timeline.seconds, timeline.segments(verdicts))
 
-    def _resampled(self, head: np.ndarray, sound: decode.Sound, name: str) -> Iterator[np.ndarray]:
+    def _resampled(self, head: np.ndarray, sound: "_Mono") -> Iterator[np.ndarray]:
         """The whole recording in blocks of (samples,) at ``rate`` Hz."""
         stream = soxr.ResampleStream(sound.rate, self.rate, 1, dtype="float32", quality="HQ")
         offset = head - _centred(head)
         block = head - offset
         while len(block):
-            following = _read(sound, int(BLOCK * sound.rate), name) - offset[0]
+            following = sound.read(int(BLOCK * sound.rate)) - offset[0]
             yield stream.resample_chunk(block, last=len(following) == 0) if sound.rate != self.rate else block
             block = following
 
@@ -215,15 +216,23 @@ def load(path: Path | str | None = None) -> Recogniser:
     return Recogniser(path)
 
 
-def _read(sound: decode.Sound, count: int, name: str) -> np.ndarray:
-    """The next mono samples, (at most count,) float32, checked."""
-    samples = sound.read(count)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mono = audio.to_mono(samples)
-    if not np.isfinite(mono).all():
-        raise UserError(f"{name}: expected finite samples, received NaN or infinity")
-    peak = np.abs(mono).max(initial=0.0)
-    return np.ascontiguousarray(mono / peak if peak > LOUDEST else mono)
+class _Mono:
+    """A sound as mono samples, checked, and from its first to its last on one scale."""
+
+    def __init__(self, sound: decode.Sound, name: str) -> None:
+        self.sound, self.name, self.rate, self.scale = sound, name, sound.rate, np.float32(1)
+
+    def read(self, count: int) -> np.ndarray:
+        """The next samples, (at most count,) float32."""
+        samples = self.sound.read(count)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mono = audio.to_mono(samples)
+        if not np.isfinite(mono).all():
+            raise UserError(f"{self.name}: expected finite samples, received NaN or infinity")
+        peak = np.abs(mono).max(initial=0.0)
+        if peak > LOUDEST * self.scale:
+            self.scale = peak
+        return np.ascontiguousarray(mono / self.scale)
 
 
 def _centred(samples: np.ndarray) -> np.ndarray:
