@@ -53,7 +53,7 @@ class Guard:
         if self.local and _hostname(host) not in NAMES:
             return error(421, f"expected this machine's own name ({', '.join(NAMES)}), received another host")
         # Browsers say which page a request comes from; programs say nothing.
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin) != host:
             return error(403, "expected a request of this page or of a program, received one of another page")
         length = headers.get("content-length", "")
         return (
@@ -88,5 +88,12 @@ def too_large(limit: int) -> str:
 def _hostname(host: str) -> str | None:
     try:
         return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
     except ValueError:
         return None

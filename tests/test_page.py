@@ -188,6 +188,17 @@ def test_a_server_that_is_gone_is_a_sentence(page: Page, clip: Path) -> None:
     expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
 
 
+def test_an_example_that_does_not_come_is_a_sentence(page: Page) -> None:
+    example, alert = page.locator("#examples button").first, page.get_by_role("alert")
+    page.route("**/examples/*", lambda route: route.abort())
+    example.click()
+    expect(alert).to_have_text("The server does not answer.")
+    page.unroute("**/examples/*")
+    page.route("**/examples/*", lambda route: route.fulfill(status=404, json={"error": "expected an example"}))
+    example.click()
+    expect(alert).to_have_text("expected an example")
+
+
 @pytest.mark.parametrize("page", [{"width": 1280, "height": 900}, {"width": 360, "height": 740}], indirect=True)
 def test_a_long_recording_has_a_timeline(page: Page) -> None:
     page.get_by_role("button", name="Several in a row").click()

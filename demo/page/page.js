@@ -21,12 +21,14 @@ function make(name, attributes = {}, ...children) {
 
 // --- Asking
 
-async function ask(file, name) {
+// Ask about a recording, or the promise of one.
+async function ask(recording, name) {
   const mine = ++turn;
   fail("");
   $("status").textContent = `Listening to ${name} …`;
   $("answer").ariaBusy = "true";
   try {
+    const file = await recording;
     const answer = await sent(file, name);
     if (mine === turn) show(answer, file);
   } catch (error) {
@@ -217,12 +219,19 @@ async function offer() {
   const examples = await given(await fetch("examples"));
   $("examples").replaceChildren(...examples.map(({ file, title, note }) => {
     const button = make("button", { type: "button" }, make("b", {}, title), make("span", {}, note));
-    button.addEventListener("click", async () => {
+    button.addEventListener("click", () => {
       mark(button);
-      ask(await (await fetch(`examples/${file}`)).blob(), file);
+      ask(example(file), file);
     });
     return button;
   }));
+}
+
+async function example(file) {
+  const response = await fetch(`examples/${file}`).catch(() => {
+    throw new Error("The server does not answer.");
+  });
+  return response.ok ? response.blob() : given(response);
 }
 
 $("file").addEventListener("change", ({ target }) => {

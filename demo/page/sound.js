@@ -37,7 +37,16 @@ export async function record(tell) {
   const raw = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: raw });
   const context = new AudioContext();
-  await context.audioWorklet.addModule("tap.js");
+  const release = async () => {
+    stream.getTracks().forEach((track) => track.stop());
+    await context.close();
+  };
+  try {
+    await context.audioWorklet.addModule("tap.js");
+  } catch (error) {
+    await release(); // or the microphone would stay on
+    throw error;
+  }
   const tap = new AudioWorkletNode(context, "tap"), blocks = [];
   let count = 0;
   tap.port.onmessage = ({ data }) => {
@@ -47,8 +56,7 @@ export async function record(tell) {
   };
   context.createMediaStreamSource(stream).connect(tap);
   return async () => {
-    stream.getTracks().forEach((track) => track.stop());
-    await context.close();
+    await release();
     const samples = new Float32Array(count);
     blocks.reduce((at, block) => (samples.set(block, at), at + block.length), 0);
     return wav(samples, context.sampleRate);
