@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from ser import errors
+
 USUAL = """
 import sys, warnings, librosa, numpy
 warnings.simplefilter("ignore")
@@ -43,7 +45,7 @@ def measure(command: list[str], folder: Path) -> tuple[float, float]:
     watcher.start()
     watcher.join()
     if process.returncode:
-        sys.exit(f"error: {' '.join(command)} failed with status {process.returncode}")
+        raise errors.UserError(f"{' '.join(command)} failed with status {process.returncode}")
     return time.perf_counter() - begin, peak / 1e6
 
 
@@ -61,7 +63,7 @@ def _memory(process: psutil.Process) -> int:
 def main() -> None:
     """Measure both and print a Markdown table."""
     if not os.environ.get("SER_DATA_DIR"):
-        sys.exit("error: expected SER_DATA_DIR to name the folder with TESS, received nothing")
+        raise errors.UserError("expected SER_DATA_DIR to name the folder with TESS, received nothing")
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "--quiet", ".", str(clone)], check=True)
@@ -74,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main, __doc__)

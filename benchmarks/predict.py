@@ -6,6 +6,7 @@ Cold: whole processes that answer one clip, in turns; the median of five. The Ke
 predict on the same features. Folder: all clips of FOLDER (default: data/raw), decoding and features included.
 """
 
+import argparse
 import os
 import statistics
 import sys
@@ -13,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from ser import errors
 from stages.paths import MODELS, RAW
 
 ROUNDS = 5
@@ -36,14 +38,18 @@ def measure(command: list[str]) -> tuple[float, float]:
         _, status, usage = os.wait4(process, 0)
         if status:
             notes.seek(0)
-            sys.exit(f"error: {command} failed:\n{notes.read().decode()}")
+            raise errors.UserError(f"{command} failed:\n{notes.read().decode()}")
     return time.perf_counter() - begin, usage.ru_maxrss / 1024
 
 
 def main() -> None:
     """Print a table."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RAW
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=RAW, help=f"with WAV files (default: {RAW})")
+    folder = parser.parse_args().folder
     clips = sorted(folder.rglob("*.wav"))
+    if not clips:
+        raise errors.UserError(f"{folder}: expected WAV files, found none")
     model, clip = MODELS / "word" / "model.onnx", str(clips[0])
     ours = [sys.executable, "-m", "ser.predict", "--model", str(model), "--json"]
     keras = [sys.executable, "-c", KERAS, str(model.with_suffix(".keras")), clip]
@@ -62,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

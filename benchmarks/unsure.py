@@ -6,17 +6,16 @@ Needs data/ and models/word/ as `dvc repro` leaves them. Each FOLDER holds recor
 gets its limit from the validation part alone, such that 99 % of it are answered.
 """
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-import pandas as pd
 import soxr
 
-from ser import EMOTIONS, audio, confidence, manifest, shards
+from ser import EMOTIONS, audio, confidence, errors, manifest, shards
 from ser.recogniser import TRAINED, Recogniser
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
@@ -112,7 +111,7 @@ def spoilt(seed: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
 
 def collect(recogniser: Recogniser, folders: dict[str, Path]) -> tuple[dict[str, Set], list[np.ndarray]]:
     """All sets, and the frames of the training clips."""
-    table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
+    table = manifest.with_parts(MANIFEST, SPLITS)
     table["label"] = table.emotion.map(EMOTIONS.index)
     parts = {part: table[table.word == part] for part in ("train", "val", "test")}
     sets: dict[str, Set] = {
@@ -185,7 +184,12 @@ def nearness(
 
 def main() -> None:
     """Print both tables as Markdown."""
-    folders = {name: Path(folder) for name, _, folder in (text.partition("=") for text in sys.argv[1:])}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", metavar="NAME=FOLDER", help="recordings of other speakers")
+    pairs = [text.partition("=") for text in parser.parse_args().folders]
+    if wrong := [name for name, _, folder in pairs if not (folder and Path(folder).is_dir())]:
+        raise errors.UserError(f"expected NAME=FOLDER, received {wrong[0]!r} without a folder that exists")
+    folders = {name: Path(folder) for name, _, folder in pairs}
     recogniser = Recogniser(TRAINED)
     sets, train = collect(recogniser, folders)
     score = nearness(opened_up(TRAINED), recogniser, train)
@@ -220,4 +224,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main)

@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.manifold import TSNE
 
 from research.table import DIRECTIONS
-from ser import EMOTIONS, manifest, model, pictures, shards
+from ser import EMOTIONS, errors, manifest, model, pictures, shards
 from stages.paths import FEATURES, MANIFEST, MODELS, SPLITS
 
 PICTURE = Path("docs/unseen-speakers.png")
@@ -40,7 +40,7 @@ def pooled(protocol: str, clips: pd.Series) -> np.ndarray:
 
 def main() -> None:
     """Draw both directions."""
-    table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
+    table = manifest.with_parts(MANIFEST, SPLITS)
     with plt.rc_context(pictures.STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(1, 2, figsize=(13, 6.4))
         for axis, (protocol, title) in zip(axes, DIRECTIONS.items(), strict=True):
@@ -59,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main, __doc__)

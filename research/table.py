@@ -6,7 +6,7 @@ python -m research.table
 import pandas as pd
 
 from research.run import RESULTS
-from ser import EMOTIONS
+from ser import EMOTIONS, errors
 
 DIRECTIONS = {"speaker_yaf": "OAF → YAF", "speaker_oaf": "YAF → OAF"}
 
@@ -87,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    errors.run(main, __doc__)

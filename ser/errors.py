@@ -1,5 +1,6 @@
 """What a person did that the program can name in one line; everything else is a bug and keeps its traceback."""
 
+import argparse
 import sys
 from collections.abc import Callable
 
@@ -8,8 +9,16 @@ class UserError(Exception):
     """A message that says what was expected and what was received."""
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a command line's ``main``: a UserError becomes one line and exit status 1, Ctrl-C exit status 130."""
+def run(main: Callable[[], None], description: str | None = None) -> None:
+    """Run a command line's ``main``: a UserError becomes one line and exit status 1, Ctrl-C exit status 130.
+
+    Args:
+        main: what to run.
+        description: what --help prints, of a command that takes no arguments.
+    """
+    if description:
+        parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.parse_args()
     try:
         main()
     except UserError as error:

@@ -1,12 +1,22 @@
-"""Every link within the README and the pages of docs/ leads to a file, and to a heading of it."""
+"""Every link within the README and the pages of docs/ leads to a file, and to a heading of it; --help helps."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 
+# Every program of the repository. (tools/plots_page.py and tools/comment.py are parts of `make`.)
+PROGRAMS = [
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+    for folder in ("stages", "tools", "research", "benchmarks")
+    for path in sorted((ROOT / folder).glob("*.py"))
+    if "__main__" in path.read_text(encoding="utf-8") and path.stem not in ("plots_page", "comment")
+]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -25,3 +35,16 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = page.parent / path if path else page
         assert target.exists(), f"{page.name} links to {link}"
         assert not anchor or anchor in anchors(target), f"{page.name} links to {link}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_explains_and_does_nothing_else(program: str, tmp_path: Path) -> None:
+    """In an empty folder, where all work would fail."""
+    command = [sys.executable, "-m", program, "--help"]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("usage: ")
+    assert len(result.stdout.splitlines()) > 2 and not list(tmp_path.iterdir())

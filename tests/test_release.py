@@ -1,7 +1,9 @@
 """What is made of a finished run: a release and its tag, a report."""
 
+import base64
 import hashlib
 import html
+import io
 import json
 import re
 import shutil
@@ -10,8 +12,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import yaml
 
 from ser import EMOTIONS
@@ -253,6 +257,16 @@ def test_misheard_clips_can_be_heard_and_are_not_missed(finished: Project) -> No
         assert "The audio is not at hand" in shown.text and "The manifest is not at hand" in shown.text
     finally:
         aside.rename(data)
+
+
+def test_the_sound_of_a_float_file_is_heard(tmp_path: Path) -> None:
+    samples = 0.5 * np.sin(np.arange(8000))
+    soundfile.write(tmp_path / "float.wav", samples, 16_000, subtype="FLOAT")
+    uri = report.sound(tmp_path / "float.wav")
+    assert uri
+    heard, rate = soundfile.read(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+    assert rate == 16_000
+    np.testing.assert_allclose(heard, samples, atol=1e-4)
 
 
 def test_the_report_compares_with_the_last_other_figures(finished: Project) -> None:

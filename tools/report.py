@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
 import soundfile
 import yaml
 
-from ser import EMOTIONS, errors, manifest, params, pictures
+from ser import EMOTIONS, audio, errors, manifest, params, pictures
 from stages.paths import MANIFEST, METRICS, PLOTS, RAW, SPLITS
 
 REPORT = Path("report.html")
@@ -96,9 +97,9 @@ def sound(path: Path) -> str | None:
     """A clip as a data URI, whatever its format and rate, in one that every browser plays."""
     if not path.exists():
         return None
-    samples, rate = soundfile.read(path, dtype="int16")
+    samples, rate = audio.read(path)
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, np.clip(samples, -1, 1), rate, format="FLAC", subtype="PCM_16")
     return data_uri("audio/flac", buffer.getvalue())
 
 
@@ -196,4 +197,4 @@ def git(*arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    errors.run(main, __doc__)
