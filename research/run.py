@@ -98,11 +98,9 @@ def corpus(name: str, folder: Path, settings: params.Features, speeds: tuple[flo
     Raises:
         UserError: no clip of the corpus is there.
     """
-    paths = sorted(folder.rglob("*"))
-    table = pd.DataFrame(
-        [(path, clip.speaker, clip.emotion) for path in paths if (clip := corpora.parse(name, path.as_posix()))],
-        columns=["path", "speaker", "emotion"],
-    )
+    clips = corpora.clips_in(name, folder)
+    rows = [(path, clip.speaker, clip.emotion) for path, clip in clips]
+    table = pd.DataFrame(rows, columns=["path", "speaker", "emotion"])
     if table.empty:
         raise errors.UserError(f"{folder}: expected clips of {name}, found none")
     return _played(table, list(table.path), settings, speeds)
@@ -146,7 +144,7 @@ def proxy(name: str, whole: Part, others: dict[str, Part], how: str = "halves") 
 
 def tess(protocol: str, settings: params.Features, others: dict[str, Part]) -> Task:
     """TESS under one protocol; in a speaker protocol, the pseudo-speakers that are made of its validation clips too."""
-    table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
+    table = manifest.with_parts(MANIFEST, SPLITS)
     rows = {part: table[table[protocol] == part].reset_index(drop=True) for part in ("train", "val", "test")}
     parts = {name: _part(part, shards.read(FEATURES, part["clip"]), settings) for name, part in rows.items()}
     paths = [RAW / clip for clip in rows["val"]["clip"]]
@@ -206,13 +204,9 @@ def ask(task: Task, features: params.Features) -> tuple[np.ndarray, np.ndarray]:
 
 def train(task: Task, settings: params.Train, features: params.Features) -> tuple[Any, int]:
     """Train on ``task.train``, ``val`` is ``task.val``; returns the network and the last epoch that was kept."""
-    every = np.concatenate(task.train.clips)
-    mean, std = every.mean(axis=0, dtype=np.float64), every.std(axis=0, dtype=np.float64)
-    model.make_deterministic(settings.seed)
     opinion = ask(task, features) if settings.expert else None
-    network = model.build(mean, std, column_indices(features, settings.use), settings, opinion)
-    voices = model.Voices(task.train.clips, task.train.labels, mean, std, settings)
-    history = model.fit(network, voices, (model.pad(task.val.clips), task.val.labels), settings)
+    val, listen = (model.pad(task.val.clips), task.val.labels), column_indices(features, settings.use)
+    network, history = model.train(task.train.clips, task.train.labels, val, listen, settings, opinion)
     return network, model.kept(history, settings)[1]
 
 
@@ -325,8 +319,13 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
         raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
     folders = {name: folder for name in corpora.CORPORA if (folder := getattr(arguments, name))}
     expert_asked = any(replace(params.load("train"), **RECIPES[recipe]).expert for recipe in arguments.recipes)
-    if arguments.shuffled and expert_asked and len(folders) < len(corpora.CORPORA):
-        raise errors.UserError("--shuffled: expected --emodb and --ravdess, whose labels are shuffled, too")
+    if arguments.how == "alone" and not folders:
+        raise errors.UserError("--alone: expected --emodb FOLDER or --ravdess FOLDER, received none")
+    if expert_asked and (folders or arguments.shuffled) and len(folders) < len(corpora.CORPORA):
+        raise errors.UserError(
+            "expected --emodb and --ravdess: an expert is fitted to all corpora that are not tested, received "
+            + (f"--{next(iter(folders))} alone" if folders else "neither")
+        )
     copies = COPIES if expert_asked else (1.0,)
     played = {name: corpus(name, folder, features, copies) for name, folder in folders.items()}
     others = {name: known(name, part) for name, part in played.items()} if expert_asked else {}

@@ -70,6 +70,22 @@ def read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"speaker": str, "text": str}, keep_default_na=False)
 
 
+def with_parts(path: Path, splits: Path) -> pd.DataFrame:
+    """Read a manifest and, for every protocol, the column that says which part a clip belongs to.
+
+    Args:
+        path: of the manifest.
+        splits: a row per clip: ``clip``, and its part under each protocol.
+
+    Raises:
+        ValueError: the one has clips that the other does not have.
+    """
+    table, parts = read(path), pd.read_csv(splits)
+    if set(table["clip"]) != set(parts["clip"]):
+        raise ValueError(f"expected the same clips in {path} and {splits}: run `dvc repro split`")
+    return table.merge(parts, on="clip", validate="one_to_one")
+
+
 def title(table: pd.DataFrame) -> str:
     """Names of the corpora in a manifest, the one that is tested first: ``tess`` or ``tess + ravdess``."""
     return " + ".join(table.corpus.unique())

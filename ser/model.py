@@ -185,6 +185,34 @@ class Voices:
         return self.mean + (frames - self.mean) * scale + shift
 
 
+def train(
+    clips: list[np.ndarray],
+    labels: np.ndarray,
+    val: tuple[np.ndarray, np.ndarray],
+    listen: list[int],
+    params: Train,
+    expert: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Build the network for some clips and fit it to them; ``params.seed`` decides all that is drawn.
+
+    Args:
+        clips: training clips, (frames, columns) each.
+        labels: (clips,) indices into ``EMOTIONS``.
+        val: as ``fit`` takes it.
+        listen: as ``build`` takes it.
+        params: section ``train`` of ``params.yaml``.
+        expert: as ``build`` takes it.
+
+    Returns:
+        The network, and its history (see ``fit``).
+    """
+    every_frame = np.concatenate(clips)
+    mean, std = every_frame.mean(axis=0, dtype=np.float64), every_frame.std(axis=0, dtype=np.float64)
+    make_deterministic(params.seed)
+    network = build(mean, std, listen, params, expert)
+    return network, fit(network, Voices(clips, labels, mean, std, params), val, params)
+
+
 def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
     """Train, and put the mean of the last epochs' weights in place, or those of the epoch with the best ``val_loss``.
 

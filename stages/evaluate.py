@@ -1,7 +1,8 @@
 """Test the exported model under one protocol. This is the only stage that touches the test part, and it does so once.
 
 Writes ``metrics/<protocol>.json``, the tables and pictures of ``plots/<protocol>/``, and the answer to every test
-clip, ``data/predictions/<protocol>.csv``.
+clip, ``data/predictions/<protocol>.csv``. The figures stand in ``data/predictions/<protocol>.json``, too: stage
+``summarise`` depends on that folder, since ``metrics/`` holds what it writes itself.
 """
 
 import argparse
@@ -34,9 +35,9 @@ def main() -> None:
     parser.add_argument("protocol", help="a column of data/splits.csv, such as word")
     protocol = parser.parse_args().protocol
 
-    table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
+    table = manifest.with_parts(MANIFEST, SPLITS)
     corpus = manifest.title(table)
-    heard, test = table[table[protocol] != "test"], table[table[protocol] == "test"].reset_index(drop=True)
+    trained_on, test = table[table[protocol] != "test"], table[table[protocol] == "test"].reset_index(drop=True)
     clips = shards.read(FEATURES, test["clip"])
     actual = test.emotion.map(EMOTIONS.index).to_numpy()
     model = Artifact(MODELS / protocol / "model.onnx")
@@ -44,12 +45,13 @@ def main() -> None:
     control = probabilities(Artifact(MODELS / protocol / "control.onnx"), clips)
 
     controls = {
-        "duration_only": round(duration_only(heard, test), 6),
+        "duration_only": round(duration_only(trained_on, test), 6),
         "shuffled_labels": round(float((control.argmax(axis=1) == actual).mean()), 6),
     }
     figures = {"corpus": corpus, "protocol": protocol, **metrics.evaluate(actual, answers), "control": controls}
-    METRICS.mkdir(exist_ok=True)
-    (METRICS / f"{protocol}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    for folder in (METRICS, PREDICTIONS):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{protocol}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     write_tables(protocol, test, actual, answers)
     kept = int(model.description.metrics["first_epoch"]), int(model.description.metrics["last_epoch"])
     draw(protocol, corpus, figures, kept, actual, answers)
@@ -64,20 +66,19 @@ def main() -> None:
 def write_tables(protocol: str, test: pd.DataFrame, actual: np.ndarray, answers: np.ndarray) -> None:
     """The CSVs behind the plots, every answer, and the clips that were misheard, the surest mistake first."""
     folder = PLOTS / protocol
-    heard = answers.argmax(axis=1)
+    predicted = answers.argmax(axis=1)
     result = test[["clip", "speaker", "text"]].assign(
-        actual=test.emotion, predicted=[EMOTIONS[i] for i in heard], confidence=answers.max(axis=1).round(4)
+        actual=test.emotion, predicted=[EMOTIONS[i] for i in predicted], confidence=answers.max(axis=1).round(4)
     )
     result[["actual", "predicted"]].to_csv(folder / "confusion.csv", index=False)
     misheard = result[result.actual != result.predicted].sort_values(["confidence", "clip"], ascending=[False, True])
     misheard.rename(columns={"predicted": "heard"}).to_csv(folder / "misheard.csv", index=False)
 
-    per_class = pd.DataFrame(metrics.report(actual, heard)).T.rename_axis("emotion").rename(columns={"f1-score": "f1"})
-    per_class.astype({"support": int}).round(6).to_csv(folder / "per_class.csv")
+    per_class = pd.DataFrame(metrics.report(actual, predicted)).T.rename(columns={"f1-score": "f1"})
+    per_class.rename_axis("emotion").astype({"support": int}).round(6).to_csv(folder / "per_class.csv")
     bins = pd.DataFrame(metrics.calibration(actual, answers), columns=["confidence", "accuracy", "clips"])
     bins.round(6).to_csv(folder / "reliability.csv", index=False)
 
-    PREDICTIONS.mkdir(parents=True, exist_ok=True)
     columns = pd.DataFrame(answers.astype(np.float64).round(6), columns=list(EMOTIONS))
     result.drop(columns="confidence").join(columns).to_csv(PREDICTIONS / f"{protocol}.csv", index=False)
 

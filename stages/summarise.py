@@ -9,7 +9,7 @@ import json
 import pandas as pd
 
 from ser import errors, params, pictures
-from stages.paths import METRICS, PLOTS
+from stages.paths import METRICS, PLOTS, PREDICTIONS
 
 SUMMARY = METRICS / "summary.json"
 
@@ -36,7 +36,7 @@ def mean(results: list[dict], name: str) -> float:
 
 def main() -> None:
     names = params.load("protocols")
-    results = {name: json.loads((METRICS / f"{name}.json").read_text(encoding="utf-8")) for name in names}
+    results = {name: json.loads((PREDICTIONS / f"{name}.json").read_text(encoding="utf-8")) for name in names}
     summary = summarise(results)
     SUMMARY.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     columns = ["protocol", "accuracy", "accuracy_low", "accuracy_high", "uar", "macro_f1", "n_test"]
@@ -47,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    errors.run(main, __doc__)

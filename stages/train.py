@@ -7,6 +7,7 @@ part is chance, or a leak. The expert is left out of it: its labels are those of
 import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,55 +24,68 @@ def load_part(table: pd.DataFrame, protocol: str, part: str) -> tuple[list[np.nd
     return shards.read(FEATURES, rows["clip"]), rows.emotion.map(EMOTIONS.index).to_numpy()
 
 
+def export(
+    network: model.keras.Model, path: Path, about: dict[str, Any], epochs: tuple[int, int],
+    val: tuple[list[np.ndarray], np.ndarray], reference: confidence.Reference,
+) -> None:  # fmt: skip
+    """Calibrate the network on the validation part, and write it with all that is known of it.
+
+    Args:
+        network: trained.
+        path: of the ``.onnx`` file.
+        about: what ``artifact.Description`` says beside what is measured here.
+        epochs: the first and the last one whose weights it has.
+        val: clips, (frames, columns) each, and labels (clips,).
+        reference: where the training clips lie.
+    """
+    clips, labels = val
+    padded = model.pad(clips)
+    answers = network.predict(padded, verbose=0)
+    right = answers[np.arange(len(labels)), labels]
+    metrics = {"val_loss": round(float(-np.log(np.maximum(right, 1e-7)).mean()), 6),
+               "val_accuracy": round(float((answers.argmax(axis=1) == labels).mean()), 6)}  # fmt: skip
+    metrics |= dict(zip(("first_epoch", "last_epoch"), epochs, strict=True))
+    temperature = confidence.fit_temperature(answers, labels)
+    model.calibrate(network, temperature)
+    distance, probability = confidence.limits(reference, clips, network.predict(padded, verbose=0))
+    description = artifact.Description(
+        **about, metrics=metrics, temperature=temperature, max_distance=distance, min_probability=probability
+    )
+    artifact.save(network, path, description, filters(params.Features(**about["features"])), reference)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("protocol", help="a column of data/splits.csv, such as word")
     protocol = parser.parse_args().protocol
     settings, feature_settings = params.load("train"), params.load("features")
 
-    table = manifest.read(MANIFEST).merge(pd.read_csv(SPLITS), on="clip")
+    table = manifest.with_parts(MANIFEST, SPLITS)
     clips, labels = load_part(table, protocol, "train")
-    val_clips, val_labels = load_part(table, protocol, "val")
-    every_frame = np.concatenate(clips)
-    mean, std = every_frame.mean(axis=0, dtype=np.float64), every_frame.std(axis=0, dtype=np.float64)
-    val = (model.pad(val_clips), val_labels)
-    listen = column_indices(feature_settings, settings.use)
-
+    val = load_part(table, protocol, "val")
+    padded, listen = (model.pad(val[0]), val[1]), column_indices(feature_settings, settings.use)
     reference = confidence.fit_reference(clips)
     tested = table[table[protocol] == "test"].corpus.unique()
     asked = expert.load(feature_settings, tested) if settings.expert else None
-    opinion = asked.layer(clips) if asked else None
-
-    def export(network: model.keras.Model, epochs: tuple[int, int], path: Path, fitted_to: list[str]) -> None:
-        answers = network.predict(val[0], verbose=0)
-        right = answers[np.arange(len(val_labels)), val_labels]
-        metrics = {"val_loss": round(float(-np.log(np.maximum(right, 1e-7)).mean()), 6),
-                   "val_accuracy": round(float((answers.argmax(axis=1) == val_labels).mean()), 6)}  # fmt: skip
-        metrics |= dict(zip(("first_epoch", "last_epoch"), epochs, strict=True))  # whose weights it has
-        temperature = confidence.fit_temperature(answers, val_labels)
-        model.calibrate(network, temperature)
-        distance, probability = confidence.limits(reference, val_clips, network.predict(val[0], verbose=0))
-        description = artifact.Description(
-            labels=list(EMOTIONS), features=asdict(feature_settings), sample_rate=feature_settings.sample_rate,
-            corpus=manifest.title(table), protocol=protocol, revision=artifact.revision(), metrics=metrics,
-            temperature=temperature, max_distance=distance, min_probability=probability, expert=fitted_to,
-        )  # fmt: skip
-        artifact.save(network, path, description, filters(feature_settings), reference)
+    about = {
+        "labels": list(EMOTIONS), "features": asdict(feature_settings), "sample_rate": feature_settings.sample_rate,
+        "corpus": manifest.title(table), "protocol": protocol, "revision": artifact.revision(),
+    }  # fmt: skip
 
     with replacing(MODELS / protocol) as folder:
-        model.make_deterministic(settings.seed)
-        network = model.build(mean, std, listen, settings, opinion)
-        history = model.fit(network, model.Voices(clips, labels, mean, std, settings), val, settings)
-        export(network, model.kept(history, settings), folder / "model.onnx", asked.corpora if asked else [])
+        opinion, fitted_to = (asked.layer(clips), asked.corpora) if asked else (None, [])
+        network, history = model.train(clips, labels, padded, listen, settings, opinion)
+        kept = model.kept(history, settings)
+        export(network, folder / "model.onnx", about | {"expert": fitted_to}, kept, val, reference)
         # The same layers without their loss, which is defined here: it loads wherever Keras is.
         model.keras.Model(network.inputs, network.outputs).save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         shuffled = np.random.default_rng(settings.seed).permutation(labels)
-        model.make_deterministic(settings.seed)
-        control, briefly = model.build(mean, std, listen, settings), replace(settings, epochs=settings.control_epochs)
-        control_history = model.fit(control, model.Voices(clips, shuffled, mean, std, briefly), val, briefly)
-        export(control, model.kept(control_history, briefly), folder / "control.onnx", [])
+        briefly = replace(settings, epochs=settings.control_epochs)
+        control, control_history = model.train(clips, shuffled, padded, listen, briefly)
+        kept = model.kept(control_history, briefly)
+        export(control, folder / "control.onnx", about | {"expert": []}, kept, val, reference)
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)
     pd.DataFrame(history).rename_axis("epoch").rename(index=lambda epoch: epoch + 1).round(6).to_csv(

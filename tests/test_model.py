@@ -28,7 +28,7 @@ SHAPES = [
     {"members": 2},
     {"bidirectional": False},
     {"layers": 2},
-    {"pooling": "statistics"},
+    {"pooling": "mean"},
     {"pooling": "last"},
     {"pooling": "last", "bidirectional": False, "layers": 2},
 ]

@@ -246,6 +246,13 @@ def test_what_a_parameter_feeds_is_rerun_and_nothing_else(project: Project) -> N
     output = project.dvc("repro", "--no-run-cache")
     assert ran(output) == ["train@word", "evaluate@word", "summarise"]
     assert (project.folder / "metrics/word.json").read_bytes() == first
+    # The control alone: what the model answers stays the same, and the summary has the new figure nevertheless.
+    project.set(train={"control_epochs": 1})
+    assert ran(project.dvc("repro")) == ["train@word", "evaluate@word", "summarise"]
+    control = project.json("word.json")["control"]
+    assert control != json.loads(first)["control"] and project.json("summary.json")["control"] == control
+    project.set(train={"control_epochs": yaml.safe_load((ROOT / "params.yaml").read_text())["train"]["control_epochs"]})
+    project.dvc("repro")
     dry = project.dvc("repro", "--dry")
     assert not ran(dry)
     project.set(features={"n_mfcc": 20})

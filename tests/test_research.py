@@ -12,7 +12,7 @@ import soundfile
 
 from research import run, table
 from research.recipes import RECIPES
-from ser import EMOTIONS, expert, params
+from ser import EMOTIONS, corpora, expert, params
 from ser.errors import UserError
 from ser.features import column_names
 from tests.project import TINY, Project
@@ -116,8 +116,13 @@ def test_a_run_that_lacks_a_folder_says_so_before_it_reads_any() -> None:
     nothing = Namespace(recipes=[alone], protocols=[], emodb=None, ravdess=None, how="halves", shuffled=True)
     features = params.load("features")
     assert run.gather(nothing, features) == []  # no expert, whose labels would have to be shuffled
-    with pytest.raises(UserError, match="--shuffled: expected --emodb and --ravdess"):
+    with pytest.raises(UserError, match="expected --emodb and --ravdess: an expert is fitted .* received neither"):
         run.gather(Namespace(**vars(nothing) | {"recipes": [alone, default]}), features)
+    one = {"recipes": [default], "emodb": Path("emodb"), "shuffled": False}
+    with pytest.raises(UserError, match="received --emodb alone"):
+        run.gather(Namespace(**vars(nothing) | one), features)
+    with pytest.raises(UserError, match="--alone: expected --emodb FOLDER or --ravdess FOLDER, received none"):
+        run.gather(Namespace(**vars(nothing) | {"shuffled": False, "how": "alone"}), features)
     with pytest.raises(UserError, match="--kept-back: expected --ravdess FOLDER, received none"):
         run.gather(Namespace(**vars(nothing) | {"how": "kept back"}), features)
 
@@ -213,22 +218,32 @@ print(json.dumps([metadata, model.probabilities(frames).tolist()], sort_keys=Tru
 
 @pytest.mark.slow
 def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
-    """Synthetic clips under EMO-DB's names stand for a proxy."""
-    letters = {"anger": "W", "disgust": "E", "fear": "A", "happiness": "F", "sadness": "T", "neutral": "N"}
+    """Synthetic clips under the names of EMO-DB and RAVDESS stand for the proxies."""
+    emodb, ravdess = tmp_path / "emodb", tmp_path / "ravdess"
+    letters, numbers = (
+        {emotion: code for code, emotion in corpora.CORPORA[name].emotions.items()} for name in ("emodb", "ravdess")
+    )
+    emodb.mkdir()
+    ravdess.mkdir()
     for i, path in enumerate(sorted((project.folder / "data/raw").rglob("*.wav"))):
-        if letter := letters.get(path.parent.name):
-            (tmp_path / f"{10 + i % 6}a{i % 90 + 10}{letter}a.wav").write_bytes(path.read_bytes())
+        emotion, content = path.parent.name, path.read_bytes()
+        if emotion in letters:
+            (emodb / f"{10 + i % 6}a{i % 90 + 10}{letters[emotion]}a.wav").write_bytes(content)
+        (ravdess / f"03-01-{numbers[emotion]}-01-{i % 90 + 10}-01-0{i % 6 + 1}.wav").write_bytes(content)
     (project.folder / "research/results.csv").unlink()
     recipe, default = "prosody, perturbed, statistics", list(RECIPES)[-1]
     assert not RECIPES[default], "the one with an expert"
-    result = project.run("python", "-m", "research.run", recipe, default, "--seeds", "1", "--emodb", str(tmp_path))
+    result = project.run("python", "-m", "research.run", recipe, default, "--seeds", "1",
+                         "--emodb", str(emodb), "--ravdess", str(ravdess))  # fmt: skip
     assert result.returncode == 0, result.stderr
     mine = pd.read_csv(project.folder / "research/results.csv")
     assert set(mine.recipe) == {recipe, default} and set(mine.seed) == {1} and mine.seconds.notna().all()
     head = project.run("git", "rev-parse", "--short=12", "HEAD").stdout.strip()
     assert set(mine.revision) == {f"{head}-dirty"}  # its params.yaml is not the committed one
     assert mine[mine.test == "emodb_1"].setting.tolist() == ["inductive", "adapted"] * 2
-    assert {"emodb_1", "emodb_2", "speaker_oaf", "speaker_yaf", "pseudo_0.85_speaker_oaf"} <= set(mine.test)
+    assert {"emodb_1", "emodb_2", "ravdess_1", "speaker_oaf", "speaker_yaf", "pseudo_0.85_speaker_oaf"} <= set(
+        mine.test
+    )
     printed = project.run("python", "-m", "research.table")
     assert printed.returncode == 0, printed.stderr
     assert re.search(r"^\| prosody, perturbed, statistics +\|", printed.stdout, re.MULTILINE)  # however wide the column
