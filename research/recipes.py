@@ -1,7 +1,8 @@
 """What was tried: changes of section ``train`` of params.yaml, by name, in the order in which they were tried.
 
-The one that changes nothing is the default. "Perturbed" is ``shift`` and ``scale``, "statistics" is what is pooled;
-all but those of four members are one network, and weights that are not averaged are those that ``val`` chose.
+The one that changes nothing is the default. "Perturbed" is ``shift`` and ``scale``, "statistics" is what is pooled.
+"Four members" and what follows are "prosody, perturbed, statistics", too; the others are one network. Weights that are
+not averaged are those that ``val`` chose.
 """
 
 from typing import Any
@@ -19,8 +20,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "prosody, perturbed, stretched": SINGLE | {"pooling": "mean", "stretch": 0.2},
     "prosody, perturbed, smoothed": SINGLE | {"pooling": "mean", "label_smoothing": 0.1},
     "spectra, perturbed, statistics": SINGLE | {"use": SPECTRA},
-    "prosody, perturbed, statistics, four members": EARLY | {"epochs": 40},
-    "prosody, perturbed, statistics, four members, weights averaged": PROSODY,
-    "prosody, flux, perturbed, statistics, four members, weights averaged": ALONE,
-    "prosody, flux, perturbed, statistics, four members, weights averaged, an expert": {},
+    "four members": EARLY | {"epochs": 40},
+    "four members, weights averaged": PROSODY,
+    "four members, weights averaged, flux": ALONE,
+    "four members, weights averaged, flux, an expert": {},
 }
+DEFAULT = next(name for name, changes in RECIPES.items() if not changes)

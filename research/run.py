@@ -1,9 +1,9 @@
 """Train recipes and test them on voices that they never heard; append the results to research/results.csv.
 
-    python -m research.run "prosody, perturbed, statistics"    # five seeds
-    python -m research.run --emodb FOLDER --ravdess FOLDER     # every recipe, proxies too
-    python -m research.run --alone --emodb FOLDER --ravdess FOLDER --protocols    # every recipe, on harder proxies
-    python -m research.run --kept-back --ravdess FOLDER --emodb FOLDER RECIPE    # once, when the recipe is settled
+    python -m research.run default                                        # TESS, both directions, five seeds
+    python -m research.run default --emodb FOLDER --ravdess FOLDER        # proxies too
+    python -m research.run default --alone --emodb FOLDER --ravdess FOLDER --protocols    # harder proxies, no TESS
+    python -m research.run default --kept-back --ravdess FOLDER --emodb FOLDER    # once, when the recipe is settled
 
 Needs data/ as `dvc repro` leaves it. Recipes are chosen on the proxies, which come first: speaker-disjoint halves of
 other corpora, each of their speakers alone, and pseudo-speakers, the validation clips of the training actress played
@@ -29,7 +29,7 @@ from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from research.recipes import RECIPES
+from research.recipes import DEFAULT, RECIPES
 from ser import EMOTIONS, artifact, audio, corpora, errors, expert, manifest, model, params, shards, voice
 from ser.features import column_indices, extract, filters
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
@@ -348,7 +348,10 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
 def main() -> None:
     """Train, test, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", default=list(RECIPES), help="default: every one of research/recipes.py")
+    parser.add_argument(
+        "recipes", nargs="*", default=list(RECIPES), metavar="RECIPE",
+        help="of research/recipes.py, or `default`, the one of params.yaml (without any: all of them)",
+    )  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)), help="default: 0 1 2 3 4")
     parser.add_argument(
         "--protocols", nargs="*", default=["speaker_yaf", "speaker_oaf"], help="of TESS (default: both directions)"
@@ -369,8 +372,9 @@ def main() -> None:
         help="shuffle the labels of train, of val and of what an expert is fitted to: right by chance; TESS alone",
     )  # fmt: skip
     arguments = parser.parse_args()
+    arguments.recipes = [DEFAULT if name == "default" else name for name in arguments.recipes]
     if unknown := set(arguments.recipes) - set(RECIPES):
-        raise errors.UserError(f"expected one of {', '.join(RECIPES)}; received {min(unknown)!r}")
+        raise errors.UserError(f"expected default, or one of {', '.join(RECIPES)}; received {min(unknown)!r}")
     features = params.load("features")
     tasks = gather(arguments, features)
     for seed in arguments.seeds:

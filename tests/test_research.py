@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from research import run, table
-from research.recipes import RECIPES
+from research.recipes import DEFAULT, RECIPES
 from ser import EMOTIONS, corpora, expert, params
 from ser.errors import UserError
 from ser.features import column_names
@@ -231,13 +231,12 @@ def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
             (emodb / f"{10 + i % 6}a{i % 90 + 10}{letters[emotion]}a.wav").write_bytes(content)
         (ravdess / f"03-01-{numbers[emotion]}-01-{i % 90 + 10}-01-0{i % 6 + 1}.wav").write_bytes(content)
     (project.folder / "research/results.csv").unlink()
-    recipe, default = "prosody, perturbed, statistics", list(RECIPES)[-1]
-    assert not RECIPES[default], "the one with an expert"
-    result = project.run("python", "-m", "research.run", recipe, default, "--seeds", "1",
+    recipe = "prosody, perturbed, statistics"
+    result = project.run("python", "-m", "research.run", recipe, "default", "--seeds", "1",
                          "--emodb", str(emodb), "--ravdess", str(ravdess))  # fmt: skip
     assert result.returncode == 0, result.stderr
     mine = pd.read_csv(project.folder / "research/results.csv")
-    assert set(mine.recipe) == {recipe, default} and set(mine.seed) == {1} and mine.seconds.notna().all()
+    assert set(mine.recipe) == {recipe, DEFAULT} and set(mine.seed) == {1} and mine.seconds.notna().all()
     head = project.run("git", "rev-parse", "--short=12", "HEAD").stdout.strip()
     assert set(mine.revision) == {f"{head}-dirty"}  # its params.yaml is not the committed one
     assert mine[mine.test == "emodb_1"].setting.tolist() == ["inductive", "adapted"] * 2
@@ -247,4 +246,4 @@ def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
     printed = project.run("python", "-m", "research.table")
     assert printed.returncode == 0, printed.stderr
     assert re.search(r"^\| prosody, perturbed, statistics +\|", printed.stdout, re.MULTILINE)  # however wide the column
-    assert "expected one of" in project.run("python", "-m", "research.run", "nothing").stderr
+    assert "expected default, or one of" in project.run("python", "-m", "research.run", "nothing").stderr
