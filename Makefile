@@ -7,7 +7,7 @@
 # make promote release the trained model (FORCE=1: in spite of objections)
 # make check   style and types
 # make lock    renew constraints.txt after a change of requirements.txt
-# Another interpreter: make test PYTHON=python3.13
+# Another interpreter, before there is a .venv: make test PYTHON=python3.13
 
 PYTHON ?= python3
 VENV := .venv

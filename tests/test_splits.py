@@ -1,6 +1,7 @@
 """Splits: what must be unheard is unheard, under every corpus that can be thought up."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ser import EMOTIONS, params, splits
+from ser import EMOTIONS, manifest, params, splits
 from ser.errors import UserError
 from tests.conftest import ROOT
 
@@ -144,3 +145,14 @@ def test_too_few_words_are_said(clips: pd.DataFrame) -> None:
     few = clips[clips.text < "word04"]
     with pytest.raises(UserError, match="split.folds: expected 5 different values of text, found 4"):
         splits.split(few, "word", SETTINGS)
+
+
+def test_parts_belong_to_the_clips_of_the_manifest(tmp_path: Path) -> None:
+    place, splits_place = tmp_path / "manifest.csv", tmp_path / "splits.csv"
+    pd.DataFrame({"clip": ["a", "b"], "speaker": ["03", "03"], "text": ["null", "1"]}).to_csv(place, index=False)
+    pd.DataFrame({"clip": ["b", "a"], "word": ["test", "train"]}).to_csv(splits_place, index=False)
+    table = manifest.with_parts(place, splits_place)
+    assert table.word.tolist() == ["train", "test"] and table.text.tolist() == ["null", "1"]
+    pd.DataFrame({"clip": ["a"], "word": ["train"]}).to_csv(splits_place, index=False)
+    with pytest.raises(ValueError, match="expected the same clips"):
+        manifest.with_parts(place, splits_place)
