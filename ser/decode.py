@@ -111,7 +111,7 @@ class _Array:
         number = isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool)
         if rate is None or not number or not RATES[0] <= rate <= RATES[1] or int(rate) != rate:
             raise UserError(f"array: expected sample_rate from {RATES[0]} to {RATES[1]} Hz, received {rate!r}")
-        # Samples of 64 bits are those of a file in a wider type, of which they would be next to nothing.
+        # Integers of 64 bits are samples of a file in a wider type: on a scale of 64 bits, next to nothing.
         sound = array.dtype.kind == "f" or (array.dtype.kind in "iu" and array.dtype.itemsize <= 4)
         if not sound or array.ndim not in (1, 2) or array.size == 0:
             raise UserError(
