@@ -50,10 +50,10 @@ class Guard:
 
     def _refusal(self, headers: Headers) -> JSONResponse | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self.local and _hostname(host) not in NAMES:
+        if self.local and _part(f"//{host}", "hostname") not in NAMES:
             return error(421, f"expected this machine's own name ({', '.join(NAMES)}), received another host")
         # Browsers say which page a request comes from; programs say nothing.
-        if origin is not None and _place(origin) != host:
+        if origin is not None and _part(origin, "netloc") != host:
             return error(403, "expected a request of this page or of a program, received one of another page")
         length = headers.get("content-length", "")
         return (
@@ -85,15 +85,9 @@ def too_large(limit: int) -> str:
     return f"expected at most {limit / 1e6:g} MB, received more"
 
 
-def _hostname(host: str) -> str | None:
+def _part(url: str, name: str) -> str | None:
+    """A part of a URL, by its name in ``SplitResult``; None where there is none or the URL is malformed."""
     try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
-
-
-def _place(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc
+        return getattr(urlsplit(url), name) or None
     except ValueError:
         return None

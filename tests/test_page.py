@@ -141,6 +141,19 @@ def test_a_microphone_that_is_refused_is_a_sentence(browser: Browser, url: str) 
     page.close()
 
 
+def test_a_recording_that_cannot_begin_leaves_no_microphone_on(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
+            devices.getUserMedia = async (wanted) => (window.opened = await open(wanted));
+            AudioWorklet.prototype.addModule = async () => { throw new Error("The tap did not load."); };
+        }"""
+    )
+    page.locator("#record").click()
+    expect(page.get_by_role("alert")).to_have_text("The tap did not load.")
+    assert page.evaluate("window.opened.getTracks().map((track) => track.readyState)") == ["ended"]
+
+
 def test_what_the_browser_alone_decodes_is_answered(page: Page) -> None:
     """WebM, which the server refuses: the browser makes one, as it would from the microphone."""
     recorded = page.evaluate(

@@ -184,6 +184,8 @@ def test_every_picture_is_drawn(project: Project) -> None:
 
 def test_a_second_run_does_nothing(project: Project) -> None:
     assert "up to date" in project.dvc("repro")
+    with (project.folder / "recordings/README.md").open("a", encoding="utf-8") as page:
+        page.write("A word more is no new recording.\n")
     assert "up to date" in project.dvc("status")
 
 
