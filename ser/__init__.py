@@ -4,6 +4,11 @@ from typing import Any
 
 # The one place where the emotions and their order stand: column i of every probability is EMOTIONS[i].
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "surprise", "sadness", "neutral")
+# How the names of recordings end that libsndfile reads.
+AUDIO_ENDINGS = (
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
+    ".w64", ".rf64",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

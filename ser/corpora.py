@@ -13,14 +13,11 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from ser import EMOTIONS, sources, tess
+from ser import AUDIO_ENDINGS, EMOTIONS, sources, tess
 from ser.errors import UserError
 from ser.manifest import Clip
 from ser.params import Corpora
 
-AUDIO_ENDINGS = {
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64",
-}  # fmt: skip
 # Folder names that mean one of the seven emotions, beside the emotions themselves.
 EMOTION_ALIASES = {
     "angry": "anger", "fearful": "fear", "happy": "happiness", "sad": "sadness", "surprised": "surprise",
@@ -88,6 +85,7 @@ def obtain(settings: Corpora, target: Path) -> list[Clip]:
             name that another one has too.
     """
     clips: list[Clip] = []
+    speakers: dict[str, str] = {}
     for name in settings.corpora:
         its = sorted(_source(name, settings)(target), key=lambda clip: clip.path)
         if twice := {clip.speaker for clip in its} & {clip.speaker for clip in clips}:
@@ -95,6 +93,12 @@ def obtain(settings: Corpora, target: Path) -> list[Clip]:
             raise UserError(
                 f"corpora: expected each speaker in one corpus, received {min(twice)} in {others} and {name}"
             )
+        for speaker in sorted({clip.speaker for clip in its}):
+            # Protocols are named in lower case, and some disks tell no "Anna" from "anna".
+            if (other := speakers.setdefault(speaker.casefold(), speaker)) != speaker:
+                raise UserError(
+                    f"{name}: expected speakers whose names differ in more than case, received {other} and {speaker}"
+                )
         clips += its
     return clips
 
@@ -137,9 +141,13 @@ def parse(name: str, source_path: str) -> Clip | None:
 
 
 def clips_in(name: str, folder: Path) -> list[tuple[Path, Clip]]:
-    """Where the clips of a declared corpus lie in a folder, in the order of their paths; each of them once."""
+    """Where the clips of a declared corpus lie in a folder, in the order of their paths; each of them once.
+
+    Raises:
+        UserError: the folder, or one in it, cannot be read.
+    """
     found: dict[str, tuple[Path, Clip]] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sources.files_in(folder):
         if clip := parse(name, path.as_posix()):
             found.setdefault(clip.path, (path, clip))  # a mirror may hold it twice
     return list(found.values())
@@ -201,12 +209,12 @@ def copy_folder(source: Path, target: Path) -> list[Clip]:
     """Copy ``<source>/<speaker>/<emotion>/*`` to ``target``; the file's stem stands for what is said.
 
     Raises:
-        UserError: the folder is missing or holds no clip, or a folder inside names no emotion.
+        UserError: the folder is missing, cannot be read or holds no clip, or a folder inside names no emotion.
     """
     if not source.is_dir():
         raise UserError(f"folder: expected a folder <speaker>/<emotion>/<clips>, received {source}, which is none")
     clips, ignored = [], []
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+    for path in sources.files_in(source):
         parts = path.relative_to(source).parts
         if any(part.startswith(".") for part in parts):  # macOS puts a ._name beside every name
             continue

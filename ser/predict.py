@@ -11,16 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ser import errors
+from ser import AUDIO_ENDINGS, errors
 
 if TYPE_CHECKING:  # numpy is to be imported after main has set the number of its threads
     from ser.recogniser import Recogniser, Result
 
 # In a folder, what has one of these endings is a recording; those that cannot be decoded are reported, not passed over.
-ENDINGS = (
-    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
-    ".w64", ".rf64", ".m4a", ".mp4", ".aac", ".wma",
-)  # fmt: skip
+ENDINGS = (*AUDIO_ENDINGS, ".m4a", ".mp4", ".aac", ".wma")
 
 
 def arguments() -> argparse.Namespace:
@@ -48,7 +45,7 @@ def expand(clips: Iterable[str]) -> Iterator[str | errors.UserError]:
     """Turn arguments into paths: folders into their recordings, patterns into what they match, sorted."""
     for clip in clips:
         if os.path.isdir(clip):
-            found: Iterator[str] = _recordings(clip)
+            found: Iterator[str | errors.UserError] = _recordings(clip)
         elif glob.has_magic(clip) and not os.path.lexists(clip):
             # A pattern that matches a folder means the recordings in it.
             matches = sorted(glob.glob(clip, recursive=True))
@@ -65,7 +62,7 @@ def expand(clips: Iterable[str]) -> Iterator[str | errors.UserError]:
 
 
 def checked(folder: str) -> Iterator[str]:
-    """Recordings of a folder; without any, that is an error."""
+    """Recordings of a folder; without any, or where one inside cannot be read, that is an error."""
     for recording in expand([folder]):
         if isinstance(recording, errors.UserError):
             raise recording
@@ -82,7 +79,7 @@ def answers(
     try:
         for clip in clips:
             waiting.append((str(clip), pool.submit(_answer, recogniser, clip)))
-            # Done or not, the oldest comes out first; nobody waits for a clip that was not read yet.
+            # In the order given: the oldest answer as soon as it is there, waited for only while many are under way.
             while waiting and (len(waiting) > 4 * workers or waiting[0][1].done()):
                 name, future = waiting.popleft()
                 yield name, future.result()
@@ -101,6 +98,11 @@ def main() -> None:
     from ser import report
     from ser.recogniser import load
 
+    clips: Iterable[str | errors.UserError] = expand(given.clips)
+    if given.plot:
+        clips = list(clips)
+        if (count := len(clips) + (given.mic is not None)) != 1:
+            raise errors.UserError(f"--plot: expected one recording, received {count}")
     recogniser = load(given.model)
     if given.adapt:
         print(f"adapted to {recogniser.adapt(checked(given.adapt)):.1f} s of recordings", file=sys.stderr)
@@ -110,7 +112,7 @@ def main() -> None:
     if given.mic is not None:
         last, count = microphone(recogniser, given.mic), 1
         write("microphone", last)
-    for name, answer in answers(recogniser, expand(given.clips)):
+    for name, answer in answers(recogniser, clips):
         count += 1
         if isinstance(answer, errors.UserError):
             failed += 1
@@ -119,8 +121,6 @@ def main() -> None:
         else:
             last = answer
             write(name, answer)
-    if given.plot and count != 1:
-        raise errors.UserError(f"--plot: expected one recording, received {count}")
     if given.plot and last:
         report.plot(last, given.plot)
     if failed:
@@ -149,22 +149,25 @@ def _answer(recogniser: "Recogniser", clip: str | errors.UserError) -> "Result |
         return error
 
 
-def _recordings(folder: str) -> Iterator[str]:
-    """Recordings below a folder, sorted, one folder's names in memory at a time."""
-    for root, folders, names in os.walk(folder):
+def _recordings(folder: str) -> Iterator[str | errors.UserError]:
+    """Recordings below a folder, sorted, one folder's names in memory at a time; then, what could not be read."""
+    unreadable: list[OSError] = []
+    for root, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (
             os.path.join(root, name)
             for name in sorted(names)
             if name.lower().endswith(ENDINGS) and not name.startswith(".")
         )
+    for error in unreadable:
+        yield errors.UserError(f"{error.filename}: expected a readable folder, received: {error.strerror}")
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"expected 0.1 to 3600 seconds, received {text}")
-    return value
+    with suppress(ValueError):
+        if 0.1 <= (value := float(text)) <= 3600:
+            return value
+    raise argparse.ArgumentTypeError(f"expected 0.1 to 3600 seconds, received {text}")
 
 
 def quiet_decoders() -> None:

@@ -36,19 +36,25 @@ def first_of(
         advice: what a person can do where no source has it.
 
     Raises:
-        UserError: no source has it, or what ``collect`` raises.
+        UserError: no source has it, or what ``locate`` or ``collect`` raises.
     """
     failures = []
     for name, locate in sources.items():
         try:
             place = locate()
+        except UserError:
+            raise
+        # Downloaders have errors of their own (DNS, TLS, HTTP, quota, checksum) without a common base class; each of
+        # them means the same here: try the next source.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+        else:
             print(f"{title}: looking in {name} ({place})", file=sys.stderr)
             if clips := collect(place):
                 return clips
-            failures.append(f"{name}: no {title} clip in {place}")
-        # Whatever a downloader raises (DNS, TLS, HTTP, quota) means the same here: try the next source.
-        except (OSError, RuntimeError, ValueError, KeyError, ImportError) as error:
-            failures.append(f"{name}: {' '.join(str(error).split())[:200] or type(error).__name__}")
+            reason = f"no {title} clip in {place}"
+        failures.append(f"{name}: {reason}")
+        print(f"{title}: not from {failures[-1]}", file=sys.stderr)
     raise UserError(f"expected {title}, found no source for it ({'; '.join(failures)}).\n{advice}")
 
 
@@ -62,6 +68,20 @@ def local() -> Path:
     return Path(value)
 
 
+def files_in(folder: Path) -> list[Path]:
+    """All files below a folder, sorted.
+
+    Raises:
+        UserError: the folder, or one in it, cannot be read; a corpus must not shrink without a word.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename}: expected a readable folder, received: {error.strerror}") from error
+
+    paths = (Path(root, name) for root, _, names in os.walk(folder, onerror=refuse) for name in names)
+    return sorted(path for path in paths if path.is_file())
+
+
 def contents(place: Path, wanted: Wanted, likely: str) -> Iterator[tuple[str, bytes]]:
     """Paths and contents of what may be a clip: loose files first, then archives, as if they were folders.
 
@@ -69,15 +89,25 @@ def contents(place: Path, wanted: Wanted, likely: str) -> Iterator[tuple[str, by
         place: a folder with clips or archives, in any layout, or an archive.
         wanted: tells by its name whether a file may be a clip.
         likely: regular expression; where the names of archives match it, the others are left closed.
+
+    Raises:
+        UserError: a folder, a clip or an archive cannot be read.
     """
-    files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+    files = [place] if place.is_file() else files_in(place)
     for path in files:
         if wanted(path.as_posix()) and path.stat().st_size <= MAX_MEMBER_BYTES:
-            yield path.as_posix(), path.read_bytes()
+            yield path.as_posix(), _content(path)
     archives = [path for path in files if path.name.lower().endswith(ARCHIVES)]
     for path in [path for path in archives if re.search(likely, path.name, re.IGNORECASE)] or archives:
         for name, content in _members(path, wanted):
             yield f"{path.as_posix()}/{name}", content
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: expected a readable file, received: {error.strerror}") from error
 
 
 def _members(path: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import random
 import sys
 import tarfile
@@ -273,6 +274,65 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("SER_DATA_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="SER_DATA_DIR: expected a folder or an archive"):
         obtain(tmp_path / "raw")
+
+
+def test_whatever_a_downloader_raises_the_next_source_is_tried(
+    tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    class BackendError(Exception):
+        """As kagglehub's own: derived from nothing else."""
+
+    def offline() -> Path:
+        raise BackendError("checksum mismatch")
+
+    place = lay_out(tess, tmp_path / "data")
+    clips = sources.first_of("TESS", {"one": offline, "two": lambda: place}, lambda found: [found], "advice")
+    assert clips == [place]
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["TESS: not from one: checksum mismatch", f"TESS: looking in two ({place})"]
+
+
+def test_a_full_disk_is_no_missing_source(tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SER_DATA_DIR", str(lay_out(tess, tmp_path / "data")))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        obtain(tmp_path / "raw")
+
+
+@pytest.mark.parametrize("what", ["folder", "clip"])
+def test_what_cannot_be_read_is_named(what: str, tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A corpus must not shrink without a word."""
+    place = lay_out(tess, tmp_path / "data")
+    monkeypatch.setenv("SER_DATA_DIR", str(place))
+    locked = place / sorted(tess)[0].split("/")[0]
+    read, scan = Path.read_bytes, os.scandir
+
+    def refused(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    if what == "folder":
+        monkeypatch.setattr(os, "scandir", lambda path: refused(path) if str(path) == str(locked) else scan(path))
+    else:
+        monkeypatch.setattr(Path, "read_bytes", lambda path: refused(path) if locked in path.parents else read(path))
+    with pytest.raises(
+        UserError, match=f"{locked}.*: expected a readable {what.replace('clip', 'file')}, received: Per"
+    ):
+        obtain(tmp_path / "raw")
+
+
+def test_speakers_differ_in_more_than_case(tess: dict, tmp_path: Path) -> None:
+    contents = iter(tess.values())
+    own = {f"{speaker}/anger/{i}.wave": next(contents) for speaker in ("Anna", "anna", "Bob") for i in range(2)}
+    folder = lay_out(own, tmp_path / "recordings")
+    with pytest.raises(
+        UserError, match="folder: expected speakers whose names differ in more than case, received Anna"
+    ):
+        obtain(tmp_path / "raw", "folder", folder=str(folder))
+    assert len(digests(tmp_path / "raw")) == len(own)  # .wave is an audio file, too
 
 
 def test_without_network_and_copy_three_lines_say_what_to_do(tmp_path: Path) -> None:
