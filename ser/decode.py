@@ -4,6 +4,7 @@
 file's ending nor what its header says.
 """
 
+import io
 import os
 import shlex
 import shutil
@@ -11,7 +12,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import BinaryIO, Protocol
@@ -65,13 +66,14 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
         UserError: the source cannot be read as sound.
     """
     if isinstance(source, str) and source == "-":
-        with _spooled(sys.stdin.buffer, "standard input") as file:
-            yield _File(file, "standard input")
+        with _spooled(sys.stdin.buffer, "standard input") as file, closing(_File(file, "standard input")) as sound:
+            yield sound
     elif isinstance(source, (str, os.PathLike)):
-        with _regular(str(source) or "''") as file:
-            yield _File(file, str(source))
+        with _regular(str(source) or "''") as file, closing(_File(file, str(source))) as sound:
+            yield sound
     elif hasattr(source, "read"):
-        yield _File(source, str(getattr(source, "name", "file")))  # type: ignore[arg-type]
+        with closing(_File(source, str(getattr(source, "name", "file")))) as sound:  # type: ignore[arg-type]
+            yield sound
     else:
         yield _Array(source, rate)
 
@@ -94,6 +96,10 @@ class _File:
             raise UserError(f"{name}: expected a sample rate from {RATES[0]} to {RATES[1]} Hz, received {self.rate}")
         if self.file.channels > MAX_CHANNELS:
             raise UserError(f"{name}: expected at most {MAX_CHANNELS} channels, received {self.file.channels}")
+
+    def close(self) -> None:
+        """Let go of the decoder; the file stays open."""
+        self.file.close()
 
     def read(self, count: int) -> np.ndarray:
         try:
@@ -187,11 +193,15 @@ def _head(file: BinaryIO, name: str) -> bytes:
         file.seek(0)
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(f"{name}: expected a seekable binary file, received: {_one_line(error)}") from error
+    if not isinstance(head, bytes):
+        raise UserError(f"{name}: expected a seekable binary file, received one opened as text (open it with 'rb')")
     return head
 
 
 def _descriptor(file: BinaryIO) -> int | None:
-    """The file's descriptor, put back to its start; None for a file in memory."""
+    """The file's descriptor, put back to its start; None for a file in memory, or one that changes what it reads."""
+    if not isinstance(getattr(file, "raw", file), io.FileIO):  # a gzip.GzipFile has the descriptor of what is packed
+        return None
     try:
         descriptor = file.fileno()
         os.lseek(descriptor, 0, os.SEEK_SET)  # Python's own seek may stay within its buffer

@@ -1,6 +1,7 @@
 """From a recording to an emotion: ``ser.load().predict(path_or_array, sample_rate)``.
 
-Needs the model file alone. Nothing on this path imports TensorFlow, librosa, pandas, scipy or matplotlib.
+Needs the model file alone. Nothing on this path imports TensorFlow, librosa, pandas, scipy or matplotlib (librosa with
+``features.deltas`` above 0).
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from ser import audio, decode, voice
 from ser.artifact import Artifact
 from ser.errors import UserError
 from ser.features import extract
-from ser.timeline import SILENCE_DB, SILENCE_DBFS, Segment, Timeline, Verdict, Watch, level
+from ser.timeline import FRAME, SILENCE_DB, SILENCE_DBFS, Segment, Timeline, Verdict, Watch, level
 from ser.voice import Voice
 
 RELEASED = Path(__file__).resolve().parent.parent / "release" / "model.onnx"
@@ -24,12 +25,14 @@ TRAINED = Path("models/word/model.onnx")
 # Seconds. What is longer gets a timeline; the longest clip of TESS has 2.98.
 WHOLE = 3.0
 BLOCK = 3.0
-FRAME = 0.032  # for levels
 # Clips of TESS stay far below both: 0.015 and 0.0001.
 DC_OFFSET = 0.05  # mean, in standard deviations, from which it is taken away
 CLIPPED = 0.01  # share of samples at the peak
 ENOUGH = 10.0  # of recordings that say where a voice lies
-LOUDEST = 10.0  # full scale is 1; float files of another scale are brought back, before their squares overflow
+# Full scale is 1. Float samples far above it are those of integers, of one of these scales; what has a standard
+# deviation of 1 stays below LOUDEST.
+FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)
+LOUDEST = 32.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Result:
 
 
 class Recogniser:
-    """A model, ready to answer. One instance may serve many threads at once.
+    """A model, ready to answer. One instance may serve many threads at once, but ``adapt`` changes it for all of them.
 
     Args:
         path: model file; default: the released one, else the one trained here under protocol ``word``.
@@ -82,6 +85,9 @@ class Recogniser:
             sample_rate: Hz, of an array.
             watch: told of every stretch that the network hears, for pictures of it: its start in seconds, and
                 (samples,) at ``rate`` Hz, of which ``frames`` makes what the network sees.
+
+        Returns:
+            The emotion and its probability, and a timeline of a recording longer than 3 s.
 
         Raises:
             UserError: the source cannot be read, is empty, or holds a value that is not finite.
@@ -113,29 +119,34 @@ class Recogniser:
             Seconds that they last.
 
         Raises:
-            UserError: a recording cannot be read, they are shorter than ``ENOUGH`` seconds, or silent.
+            UserError: a recording cannot be read, they are shorter than ``ENOUGH`` seconds, or silent. An earlier
+                voice is kept then.
         """
-        self.voice = None
         stretches: list[np.ndarray] = []
 
-        def listen(_: float, samples: np.ndarray) -> None:
+        def collect(_: float, samples: np.ndarray) -> None:
             if len(samples) >= self.model.features.n_fft:
                 stretches.append(self.frames(samples))
 
-        seconds = sum(self.predict(recording, watch=listen).duration for recording in recordings)
-        if seconds < ENOUGH or not stretches:
-            heard = f"{seconds:.1f} s" if stretches else "silence"
-            raise UserError(f"expected recordings of at least {ENOUGH:g} s to adapt to, received {heard}")
-        self.voice = voice.fit(stretches)
+        speaker, self.voice = self.voice, None  # these recordings are heard as they are, whoever came before
+        try:
+            seconds = sum(self.predict(recording, watch=collect).duration for recording in recordings)
+            if seconds < ENOUGH or not stretches:
+                received = f"{seconds:.1f} s" if stretches else "silence"
+                raise UserError(f"expected recordings of at least {ENOUGH:g} s to adapt to, received {received}")
+            speaker = voice.fit(stretches)
+        finally:
+            self.voice = speaker
         return seconds
 
     def frames(self, samples: np.ndarray) -> np.ndarray:
         """Features of (samples,) at ``rate`` Hz, as in training: (frames, columns) float32."""
         frames = extract(_centred(samples), self.model.features, self.model.filters)
-        return self.voice.as_if(self.model.reference.voice, frames) if self.voice else frames
+        speaker = self.voice  # once: another thread may adapt meanwhile
+        return speaker.as_if(self.model.reference.voice, frames) if speaker else frames
 
     def judge(self, samples: np.ndarray) -> Verdict:
-        """Answer for one stretch of (samples,) at ``rate`` Hz."""
+        """Answer for one stretch of (samples,) at ``rate`` Hz: silence, unsure and why, or an emotion."""
         nothing = np.zeros(len(self.labels))
         if level(samples, int(FRAME * self.rate)) < SILENCE_DBFS:
             return Verdict("silence", nothing)
@@ -173,7 +184,7 @@ class Recogniser:
 
     def _long(self, head: np.ndarray, sound: "_Mono", watch: Watch | None) -> Result:
         timeline = Timeline(self.judge, self.rate, watch)
-        timeline.listen(self._resampled(head, sound))
+        timeline.feed(self._resampled(head, sound))
         verdicts = timeline.verdicts(self.decide, len(self.labels))
         heard = [verdict for verdict in verdicts if verdict.label != "silence"]
         answered = [verdict for verdict in heard if verdict.label != "unsure"]
@@ -231,7 +242,8 @@ class _Mono:
             raise UserError(f"{self.name}: expected finite samples, received NaN or infinity")
         peak = np.abs(mono).max(initial=0.0)
         if peak > LOUDEST * self.scale:
-            self.scale = peak
+            # Not the peak so far, where another will do: a quiet beginning must not count as loud.
+            self.scale = np.float32(next((scale for scale in FULL_SCALES if peak <= LOUDEST * scale), peak))
         return np.ascontiguousarray(mono / self.scale)
 
 

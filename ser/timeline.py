@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SLOT = 0.25  # seconds
+FRAME = 0.032  # seconds, for levels
 WINDOW = 8  # slots
 HOP = 2  # slots from one window to the next
 PAUSE = 2  # silent slots that end a run
@@ -89,14 +90,14 @@ class Timeline:
         self.heard: list[tuple[int, int, Verdict]] = []
         self.seconds = 0.0
 
-    def listen(self, blocks: Iterable[np.ndarray]) -> None:
+    def feed(self, blocks: Iterable[np.ndarray]) -> None:
         """Take in a whole recording: blocks of (samples,) at ``rate`` Hz."""
         window: deque[np.ndarray] = deque(maxlen=WINDOW + PAUSE)
         fresh = pause = 0  # slots since the last window; silent slots in a row
         recent: deque[float] = deque(maxlen=MEMORY)
         for samples in slots(blocks, self.rate):
             self.seconds += len(samples) / self.rate
-            recent.append(level(samples, int(0.032 * self.rate)))
+            recent.append(level(samples, int(FRAME * self.rate)))
             silent = recent[-1] < max(SILENCE_DBFS, max(recent) + SILENCE_DB)
             self.sound.append(not silent)
             pause = pause + 1 if silent else 0
@@ -137,7 +138,7 @@ class Timeline:
         return [
             Verdict("silence", np.zeros(labels)) if not self.sound[i]
             else decide(total[i] / count[i]) if count[i]
-            else Verdict("unsure", unheard[i], "unlike the training clips")
+            else Verdict("unsure", unheard[i], "so is every window over it")
             for i in range(len(self.sound))
         ]  # fmt: skip
 

@@ -1,9 +1,12 @@
 """Prediction: the answer, the outputs, long recordings, odd files, and what is not imported for it."""
 
 import ast
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
 import os
 import re
 import shutil
@@ -152,6 +155,36 @@ def test_a_scale_of_their_own_is_kept_from_end_to_end(model: ser.Recogniser, lon
     usual, scaled = model.predict(samples, rate), model.predict(samples * 32768, rate)
     assert "silence" in {segment.emotion for segment in usual.timeline}
     assert scaled.timeline == usual.timeline and scaled.emotion == usual.emotion
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "scale"), [(50, 20_000, 2**15), (20, 30, 1), (2e6, 4e6, 2**23), (1e12, 9, 1e12)]
+)
+def test_a_quiet_beginning_does_not_count_as_loud(first: float, then: float, scale: float) -> None:
+    class Sound:
+        rate, blocks = 16_000, iter([first, then])
+
+        def read(self, count: int) -> np.ndarray:
+            return np.full((count, 1), next(self.blocks), np.float32)
+
+    mono = recogniser._Mono(Sound(), "sound")
+    received = [float(mono.read(10).max()) for _ in range(2)]
+    assert received == pytest.approx([first / scale, then / scale])
+
+
+@pytest.mark.parametrize("pack", [gzip.open, bz2.open, lzma.open])
+def test_a_file_object_may_unpack_what_it_reads(model: ser.Recogniser, clip: Path, tmp_path: Path, pack) -> None:
+    with pack(tmp_path / "packed", "wb") as file:
+        file.write(clip.read_bytes())
+    with pack(tmp_path / "packed", "rb") as file:
+        assert model.predict(file) == model.predict(clip)
+
+
+def test_a_file_object_of_text_is_one_line(model: ser.Recogniser, clip: Path) -> None:
+    with clip.open(encoding="latin-1") as file, pytest.raises(UserError, match="received one opened as text"):
+        model.predict(file)
+    with pytest.raises(UserError, match="file: expected a seekable binary file, received one opened as text"):
+        model.predict(io.StringIO("RIFF"))
 
 
 def test_a_fault_while_a_file_is_open_is_not_the_files(model: ser.Recogniser, clip: Path) -> None:
@@ -312,6 +345,17 @@ def test_limits_accept_what_they_say(model: ser.Recogniser) -> None:
     assert 0.98 <= (accepted & (probabilities.max(axis=1) >= probability)).mean() <= 1
 
 
+def test_a_limit_is_not_rounded_past_the_clip_that_it_comes_from() -> None:
+    random = np.random.default_rng(0)
+    for clips in (60, 61, 62, 63, 64):  # few: the limits are those of the clips at the ends
+        frames = [random.standard_normal((30, 6)) for _ in range(clips)]
+        reference = confidence.fit_reference(frames)
+        probabilities = random.dirichlet(np.full(7, 5), clips)  # none as likely as 0.5, where the limit ends
+        distance, probability = confidence.limits(reference, frames, probabilities)
+        assert max(map(reference.distance, frames)) <= distance <= max(map(reference.distance, frames)) + 1e-4
+        assert probabilities.max(axis=1).min() - 1e-4 <= probability <= probabilities.max(axis=1).min()
+
+
 # --- The model file ------------------------------------------------------------------------------------------------
 
 
@@ -389,6 +433,43 @@ def test_good_answers_come_in_spite_of_bad_files(folder: Path, clip: Path) -> No
     run = command(folder, "--json", str(clip), "missing.wav", str(clip))
     assert run.returncode == 1
     assert len(run.stdout.splitlines()) == 2 and b"missing.wav" in run.stderr
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    folder: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("a", "locked"):
+        (tmp_path / name).mkdir()
+        shutil.copy(clip, tmp_path / name / "clip.wav")
+    scan = os.scandir
+
+    def scandir(path: str):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found, refused = predict.expand([str(tmp_path)])
+    assert found == str(tmp_path / "a" / "clip.wav")
+    assert str(refused) == f"{tmp_path / 'locked'}: expected a readable folder, received: Permission denied"
+    with pytest.raises(UserError, match="locked: expected a readable folder"):
+        list(predict.checked(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--mic", "abc"], b"argument --mic: expected 0.1 to 3600 seconds, received abc"),
+        (["--plot", "answer.png", "{clips}"], b"error: --plot: expected one recording, received 2"),
+    ],
+)
+def test_a_bad_option_is_named_before_anything_is_answered(
+    folder: Path, clip: Path, given: list[str], message: bytes, tmp_path: Path
+) -> None:
+    for name in "ab":
+        shutil.copy(clip, tmp_path / f"{name}.wav")
+    run = command(folder, *(part.format(clips=tmp_path) for part in given))
+    assert run.returncode and not run.stdout and message in run.stderr
 
 
 def test_a_reader_that_leaves_is_no_error_message(folder: Path) -> None:

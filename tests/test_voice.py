@@ -61,6 +61,14 @@ def test_too_little_is_refused_and_changes_nothing(folder: Path, model: ser.Reco
     with pytest.raises(UserError, match="expected recordings of at least 10 s to adapt to, received silence"):
         model.adapt([tmp_path / "silence.wav"])
     assert model.predict(clip) == before
+    model.adapt(recordings(folder, "OAF"))
+    adapted = model.predict(clip)
+    assert adapted != before
+    with pytest.raises(UserError, match="nowhere"):
+        model.adapt([clip, "nowhere.wav"])
+    assert model.predict(clip) == adapted
+    model.adapt(recordings(folder, "OAF"))  # as if nobody had been adapted to before
+    assert model.predict(clip) == adapted
 
 
 def test_a_long_recording_will_do(folder: Path, model: ser.Recogniser, tmp_path: Path) -> None:
