@@ -111,9 +111,9 @@ def spoilt(seed: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
 
 def collect(recogniser: Recogniser, folders: dict[str, Path]) -> tuple[dict[str, Set], list[np.ndarray]]:
     """All sets, and the frames of the training clips."""
-    table = manifest.with_parts(MANIFEST, SPLITS)
+    table = manifest.with_part(MANIFEST, SPLITS, "word")
     table["label"] = table.emotion.map(EMOTIONS.index)
-    parts = {part: table[table.word == part] for part in ("train", "val", "test")}
+    parts = {part: table[table.part == part] for part in ("train", "val", "test")}
     sets: dict[str, Set] = {
         part: (shards.read(FEATURES, parts[part]["clip"]), parts[part].label.to_numpy()) for part in ("val", "test")
     }
@@ -145,7 +145,7 @@ def opened_up(path: Path) -> onnxruntime.InferenceSession:
     pooled, ahead = [], [logits]
     while ahead:
         node = makers[ahead.pop()]
-        if node.op_type != "MatMul" or "cooled" in node.name:
+        if node.op_type != "MatMul" or "temperature" in node.name:
             ahead += [name for name in node.input if name in makers]
         elif "expert" not in node.name:
             pooled.append(node.input[0])

@@ -40,12 +40,12 @@ def pooled(protocol: str, clips: pd.Series) -> np.ndarray:
 
 def main() -> None:
     """Draw both directions."""
-    table = manifest.with_parts(MANIFEST, SPLITS)
     with plt.rc_context(pictures.STYLE | {"axes.grid": False}):
         figure, axes = plt.subplots(1, 2, figsize=(13, 6.4))
         for axis, (protocol, title) in zip(axes, DIRECTIONS.items(), strict=True):
+            table = manifest.with_part(MANIFEST, SPLITS, protocol)
             places = TSNE(random_state=0).fit_transform(pooled(protocol, table["clip"]))
-            unheard = (table[protocol] == "test").to_numpy()
+            unheard = (table.part == "test").to_numpy()
             for emotion, colour in zip(EMOTIONS, COLOURS, strict=True):
                 rows = (table.emotion == emotion).to_numpy()
                 x, y = places[rows & ~unheard].T

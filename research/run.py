@@ -144,8 +144,8 @@ def proxy(name: str, whole: Part, others: dict[str, Part], how: str = "halves") 
 
 def tess(protocol: str, settings: params.Features, others: dict[str, Part]) -> Task:
     """TESS under one protocol; in a speaker protocol, the pseudo-speakers that are made of its validation clips too."""
-    table = manifest.with_parts(MANIFEST, SPLITS)
-    rows = {part: table[table[protocol] == part].reset_index(drop=True) for part in ("train", "val", "test")}
+    table = manifest.with_part(MANIFEST, SPLITS, protocol)
+    rows = {part: table[table.part == part].reset_index(drop=True) for part in ("train", "val", "test")}
     parts = {name: _part(part, shards.read(FEATURES, part["clip"]), settings) for name, part in rows.items()}
     paths = [RAW / clip for clip in rows["val"]["clip"]]
     pseudo = {
@@ -204,10 +204,10 @@ def ask(task: Task, features: params.Features) -> tuple[np.ndarray, np.ndarray]:
 
 def train(task: Task, settings: params.Train, features: params.Features) -> tuple[Any, int]:
     """Train on ``task.train``, ``val`` is ``task.val``; returns the network and the last epoch that was kept."""
-    opinion = ask(task, features) if settings.expert else None
-    val, listen = (model.pad(task.val.clips), task.val.labels), column_indices(features, settings.use)
-    network, history = model.train(task.train.clips, task.train.labels, val, listen, settings, opinion)
-    return network, model.kept(history, settings)[1]
+    layer = ask(task, features) if settings.expert else None
+    val, columns = (model.pad(task.val.clips), task.val.labels), column_indices(features, settings.use)
+    network, history = model.train(task.train.clips, task.train.labels, val, columns, settings, layer)
+    return network, model.selected_epochs(history, settings)[1]
 
 
 def adapted(part: Part, heard: Clips) -> Clips:

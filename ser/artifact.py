@@ -42,7 +42,8 @@ class Description:
         corpus: what it was trained on.
         protocol: how the clips were split.
         revision: git revision of the code, with ``-dirty`` where code, params or expert differed.
-        metrics: figures on the validation part.
+        metrics: ``val_loss`` and ``val_accuracy``; first_epoch and last_epoch whose weights it has; of a released
+            model, figures on the test part, too (``test_accuracy`` and the like).
         temperature: what the logits were divided by to calibrate the probabilities; it is part of the network.
         max_distance: a clip farther than this from the training clips is not answered.
         min_probability: neither is one whose likeliest emotion has less than this.
@@ -95,7 +96,15 @@ class Artifact:
 
 
 def save(model: "keras.Model", path: Path, description: Description, filters: Filters, reference: Reference) -> None:
-    """Export a Keras model, name its input and output and put the description in."""
+    """Export a Keras model, name its input and output and put the description in.
+
+    Args:
+        model: from frames (batch, time, columns) to probabilities (batch, emotions).
+        path: of the file to write.
+        description: what it says of itself.
+        filters: constants of its features.
+        reference: where its training clips lie.
+    """
     import onnx
 
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +117,13 @@ def save(model: "keras.Model", path: Path, description: Description, filters: Fi
 
 
 def write(network: Any, path: Path, description: Description, filters: Filters, reference: Reference) -> None:
-    """Write any ONNX network from ``frames`` to ``probabilities`` as a model file."""
+    """Write any ONNX network (``onnx.ModelProto``) from ``frames`` to ``probabilities`` as a model file.
+
+    The other arguments are those of ``save``.
+
+    Raises:
+        onnx.checker.ValidationError: the network is none.
+    """
     import onnx
 
     entries = {"filters": _pack(filters), "reference": _pack(reference)}

@@ -6,6 +6,7 @@ clips. ``docs/unsure.md`` shows what each one catches and what it costs.
 """
 
 from dataclasses import dataclass
+from math import ceil, floor
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from ser.voice import Voice
 
 # Of the validation clips, the share that is answered; both scores refuse the same number of the others.
 ACCEPTED = 0.99
+# Chosen with the table of docs/unsure.md in view; with few clips, no more than a quarter of them.
 AXES = 40
-TEMPERATURES = np.geomspace(0.25, 10, 400)
+LEAST = 1e-2  # variance in a direction that training clips do not take, where theirs is 1: it must not count for ever
+TEMPERATURES = np.geomspace(0.25, 10, 400)  # from four times as sure to a tenth, in steps of 1 %
 
 
 @dataclass(frozen=True)
@@ -70,15 +73,17 @@ def fit_reference(clips: list[np.ndarray]) -> Reference:
 
     Args:
         clips: training clips, (frames, columns) each.
+
+    Returns:
+        The Gaussian of their summaries, and the mean and standard deviation of their frames.
     """
     points = np.array([summary(frames) for frames in clips], np.float64)
-    centre, scale = points.mean(axis=0), np.maximum(points.std(axis=0), 1e-3)
+    centre, scale = points.mean(axis=0), np.maximum(points.std(axis=0), voice.FLAT)
     points = (points - centre) / scale
     _, singular, directions = np.linalg.svd(points, full_matrices=False)
     count = min(AXES, max(1, len(clips) // 4), len(scale) - 1)
     variance = np.square(singular) / len(clips)
-    # Never nothing: a clip may differ a little from the others in a way that none of them does.
-    rest = max(variance[count:].sum() / (len(scale) - count), 1e-2)
+    rest = max(variance[count:].sum() / (len(scale) - count), LEAST)
     spread = np.sqrt(np.maximum(variance[:count], rest))
     heard = voice.fit(clips)
     arrays = (centre, scale, directions[:count].T, spread, np.sqrt(rest), heard.mean, heard.std)
@@ -98,7 +103,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
     clips, emotions = logits.shape
     # Where every clip is right, the log loss falls for ever as the temperature does. One clip more, shared by all
-    # emotions alike, keeps the network from being surer than so many clips can prove (after J. Platt, 1999).
+    # emotions alike, keeps the network from being surer than so many clips can prove (in the spirit of J. Platt, 1999,
+    # who counts two more).
     targets = (np.eye(emotions)[labels] * clips + 1 / emotions) / (clips + 1)
     losses = [-(targets * log_softmax(logits / temperature)).sum() for temperature in TEMPERATURES]
     return round(float(TEMPERATURES[int(np.argmin(losses))]), 4)
@@ -123,6 +129,8 @@ def limits(reference: Reference, clips: list[np.ndarray], probabilities: np.ndar
     """
     refused = (1 - ACCEPTED) / 2
     distances = [reference.distance(frames) for frames in clips]
-    # "lower": a probability that a clip really has. No more than even odds are asked of a weak model.
-    probability = float(np.quantile(probabilities.max(axis=1), refused, method="lower"))
-    return round(float(np.quantile(distances, 1 - refused, method="higher")), 4), round(min(probability, 0.5), 4)
+    # What a clip really has, and rounded such that this clip is still answered.
+    distance = np.quantile(distances, 1 - refused, method="higher")
+    probability = np.quantile(probabilities.max(axis=1), refused, method="lower")
+    # No more than even odds are asked of a weak model.
+    return ceil(distance * 1e4) / 1e4, floor(min(probability, 0.5) * 1e4) / 1e4

@@ -2,8 +2,8 @@
 
 MFCC, chroma, mel, prosody and flux come from one power spectrogram per clip. The first three equal librosa's own
 functions (see ``tests/test_features.py`` for the tolerance). The constants of the computation (window and filter
-banks) are librosa's; they travel inside the model file, so that a prediction imports no librosa and cannot drift
-from what the network was trained on.
+banks) are librosa's; they travel inside the model file, so that a prediction imports no librosa (``deltas`` need it)
+and cannot drift from what the network was trained on.
 """
 
 from collections.abc import Sequence

@@ -70,20 +70,24 @@ def read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"speaker": str, "text": str}, keep_default_na=False)
 
 
-def with_parts(path: Path, splits: Path) -> pd.DataFrame:
-    """Read a manifest and, for every protocol, the column that says which part a clip belongs to.
+def with_part(path: Path, splits: Path, protocol: str) -> pd.DataFrame:
+    """Read a manifest with one column more, ``part``: train, val or test under a protocol.
 
     Args:
         path: of the manifest.
         splits: a row per clip: ``clip``, and its part under each protocol.
+        protocol: one of them.
 
     Raises:
-        ValueError: the one has clips that the other does not have.
+        UserError: the one has clips that the other does not have, or there is no such protocol.
     """
     table, parts = read(path), pd.read_csv(splits)
     if set(table["clip"]) != set(parts["clip"]):
-        raise ValueError(f"expected the same clips in {path} and {splits}: run `dvc repro split`")
-    return table.merge(parts, on="clip", validate="one_to_one")
+        raise UserError(f"expected the same clips in {path} and {splits}, received others: run `dvc repro split`")
+    if protocol not in (known := parts.columns.drop("clip")):
+        raise UserError(f"expected a protocol of {splits}, one of {', '.join(known)}; received {protocol!r}")
+    part = parts[["clip", protocol]].rename(columns={protocol: "part"})
+    return table.merge(part, on="clip", validate="one_to_one")
 
 
 def title(table: pd.DataFrame) -> str:

@@ -50,6 +50,9 @@ def accuracy_interval(correct: np.ndarray, seed: int, resamples: int = RESAMPLES
         correct: (clips,) booleans.
         seed: of the resampling.
         resamples: how many.
+
+    Returns:
+        Its lower and its upper end.
     """
     # Drawing clips with replacement and counting the right ones is a binomial draw.
     counts = np.random.default_rng(seed).binomial(len(correct), correct.mean(), resamples)
@@ -77,7 +80,7 @@ def calibration(actual: np.ndarray, probabilities: np.ndarray) -> list[tuple[flo
 
 
 def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean distance of confidence and accuracy, bins weighted by their clips (C. Guo et al., ICML 2017)."""
+    """Mean distance of confidence and accuracy, bins weighted by their clips (M. Naeini et al., AAAI 2015)."""
     return sum(abs(conf - acc) * clips for conf, acc, clips in calibration(actual, probabilities)) / len(actual)
 
 

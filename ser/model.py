@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ser import EMOTIONS
-from ser.expert import ERRS
+from ser import EMOTIONS, voice
+from ser.errors import UserError
+from ser.expert import UNIFORM
 from ser.params import Train
 
 
@@ -60,7 +61,7 @@ def pad(clips: list[np.ndarray], length: int | None = None) -> np.ndarray:
 def build(
     mean: np.ndarray,
     std: np.ndarray,
-    listen: list[int],
+    columns: list[int],
     params: Train,
     expert: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> keras.Model:
@@ -69,7 +70,7 @@ def build(
     Args:
         mean: (columns,) mean of the training frames.
         std: (columns,) their standard deviation.
-        listen: the columns that the network hears; the others change nothing.
+        columns: those that the LSTMs hear.
         params: section ``train`` of ``params.yaml``.
         expert: kernel and bias of ``Expert.layer``, never trained; its probabilities are multiplied by the members'.
 
@@ -80,17 +81,17 @@ def build(
         never heard, each one errs in ways of its own.
     """
     frames = keras.Input((None, len(mean)), name="frames")  # (batch, time, columns)
-    x = ops.take(frames, listen, axis=-1)  # (batch, time, columns heard)
+    x = ops.take(frames, columns, axis=-1)  # (batch, time, columns heard)
     x = layers.Masking(PADDING)(x)
 
     # Normalisation is part of the model: fitted on train alone, never trained, saved with the weights. (Keras'
     # Normalization holds constants, which its ONNX export loses.)
     normalise = layers.BatchNormalization(center=False, scale=False, epsilon=0, trainable=False, name="normalise")
     x = normalise(x)
-    variance = np.square(np.maximum(std, 1e-3))  # a column that never changes stays finite
-    normalise.set_weights([mean[listen], variance[listen]])
+    variance = np.square(np.maximum(std, voice.FLAT))
+    normalise.set_weights([mean[columns], variance[columns]])
 
-    logits = []
+    member_logits = []
     for member in range(params.members):
         states = x
         for depth in range(params.layers):
@@ -106,28 +107,30 @@ def build(
             if params.pooling == "statistics":
                 deviation = ops.sqrt(ops.relu(mean_square - ops.square(states)) + 1e-5)
                 states = layers.Concatenate()([states, deviation])  # twice as many
-        logits.append(layers.Dense(len(EMOTIONS), name=f"logits_{member}")(states))  # (batch, emotions)
-    members = layers.Identity(name="members")(ops.stack(logits, axis=1))  # (batch, members, emotions)
-    said = ops.mean(members, axis=1)  # (batch, emotions)
+        member_logits.append(layers.Dense(len(EMOTIONS), name=f"logits_{member}")(states))  # (batch, emotions)
+    members = layers.Identity(name="members")(ops.stack(member_logits, axis=1))  # (batch, members, emotions)
+    logits = ops.mean(members, axis=1)  # (batch, emotions)
     if expert:
-        opinion = layers.Dense(len(EMOTIONS), activation="softmax", trainable=False, name="expert")
-        said += ops.log((1 - ERRS) * opinion(statistics(frames)) + ERRS / len(EMOTIONS))
-        opinion.set_weights(list(expert))
-    cooled = layers.Dense(len(EMOTIONS), use_bias=False, trainable=False, kernel_initializer="identity", name="cooled")
-    probabilities = layers.Softmax(name="probabilities")(cooled(said))  # (batch, emotions)
+        linear = layers.Dense(len(EMOTIONS), activation="softmax", trainable=False, name="expert")
+        logits += ops.log((1 - UNIFORM) * linear(clip_statistics(frames)) + UNIFORM / len(EMOTIONS))
+        linear.set_weights(list(expert))
+    temperature = layers.Dense(
+        len(EMOTIONS), use_bias=False, trainable=False, kernel_initializer="identity", name="temperature"
+    )
+    probabilities = layers.Softmax(name="probabilities")(temperature(logits))  # (batch, emotions)
     return keras.Model(frames, probabilities, name="speech_emotion")
 
 
-def statistics(frames: keras.KerasTensor) -> keras.KerasTensor:
+def clip_statistics(frames: keras.KerasTensor) -> keras.KerasTensor:
     """``ser.expert.statistics`` of padded clips: (batch, time, columns) -> (batch, 4 columns)."""
-    heard = ops.cast(ops.not_equal(frames[:, :, :1], PADDING), "float32")  # (batch, time, 1)
-    count = ops.sum(heard, axis=1)  # (batch, 1)
-    mean = ops.sum(frames * heard, axis=1) / count  # (batch, columns)
-    deviation = ops.sqrt(ops.sum(ops.square(frames - mean[:, None]) * heard, axis=1) / count)
+    mask = ops.cast(ops.not_equal(frames[:, :, :1], PADDING), "float32")  # (batch, time, 1)
+    count = ops.sum(mask, axis=1)  # (batch, 1)
+    mean = ops.sum(frames * mask, axis=1) / count  # (batch, columns)
+    deviation = ops.sqrt(ops.sum(ops.square(frames - mean[:, None]) * mask, axis=1) / count)
     step = frames[:, 1:] - frames[:, :-1]
-    change = ops.sum(ops.abs(step) * heard[:, 1:], axis=1) / ops.maximum(count - 1, 1)
+    change = ops.sum(ops.abs(step) * mask[:, 1:], axis=1) / ops.maximum(count - 1, 1)
     turn = ops.abs(step[:, 1:] - step[:, :-1])
-    acceleration = ops.sum(turn * heard[:, 2:], axis=1) / ops.maximum(count - 2, 1)
+    acceleration = ops.sum(turn * mask[:, 2:], axis=1) / ops.maximum(count - 2, 1)
     return ops.concatenate([mean, deviation, change, acceleration], axis=-1)
 
 
@@ -138,10 +141,10 @@ def heads(model: keras.Model) -> list[keras.Layer]:
 
 def calibrate(model: keras.Model, temperature: float) -> None:
     """Divide the logits by a temperature, for good."""
-    model.get_layer("cooled").set_weights([np.eye(len(EMOTIONS)) / temperature])
+    model.get_layer("temperature").set_weights([np.eye(len(EMOTIONS)) / temperature])
 
 
-class Voices:
+class AugmentedBatches:
     """Batches in a new order every epoch, each clip as if somebody else had spoken it.
 
     Every column of a clip is scaled and shifted as a whole by random amounts, drawn anew each time: where a voice lies
@@ -170,9 +173,9 @@ class Voices:
         order = self.random.permutation(len(self.labels))
         for begin in range(0, len(order), self.params.batch_size):
             chosen = order[begin : begin + self.params.batch_size]
-            yield pad([self.spoken_anew(self.clips[i]) for i in chosen], self.length), self.labels[chosen]
+            yield pad([self.augment(self.clips[i]) for i in chosen], self.length), self.labels[chosen]
 
-    def spoken_anew(self, frames: np.ndarray) -> np.ndarray:
+    def augment(self, frames: np.ndarray) -> np.ndarray:
         """Change a clip: (frames, columns) -> (frames more or less, columns)."""
         scale = 1 + self.params.scale * self.random.standard_normal(frames.shape[1], np.float32)
         shift = self.params.shift * self.random.standard_normal(frames.shape[1], np.float32) * self.std
@@ -189,7 +192,7 @@ def train(
     clips: list[np.ndarray],
     labels: np.ndarray,
     val: tuple[np.ndarray, np.ndarray],
-    listen: list[int],
+    columns: list[int],
     params: Train,
     expert: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
@@ -199,28 +202,32 @@ def train(
         clips: training clips, (frames, columns) each.
         labels: (clips,) indices into ``EMOTIONS``.
         val: as ``fit`` takes it.
-        listen: as ``build`` takes it.
+        columns: as ``build`` takes them.
         params: section ``train`` of ``params.yaml``.
         expert: as ``build`` takes it.
 
     Returns:
         The network, and its history (see ``fit``).
+
+    Raises:
+        UserError: a loss was not finite.
     """
-    every_frame = np.concatenate(clips)
-    mean, std = every_frame.mean(axis=0, dtype=np.float64), every_frame.std(axis=0, dtype=np.float64)
+    trained = voice.fit(clips)
     make_deterministic(params.seed)
-    network = build(mean, std, listen, params, expert)
-    return network, fit(network, Voices(clips, labels, mean, std, params), val, params)
+    network = build(trained.mean, trained.std, columns, params, expert)
+    return network, fit(network, AugmentedBatches(clips, labels, trained.mean, trained.std, params), val, params)
 
 
-def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], params: Train) -> dict[str, list[float]]:
+def fit(
+    model: keras.Model, train: AugmentedBatches, val: tuple[np.ndarray, np.ndarray], params: Train
+) -> dict[str, list[float]]:
     """Train, and put the mean of the last epochs' weights in place, or those of the epoch with the best ``val_loss``.
 
     The mean lies in a flatter place of the loss, which suits voices that were not trained on (J. Cha et al., NeurIPS
     2021, https://arxiv.org/abs/2102.08604; with several members, D. Arpit et al., NeurIPS 2022,
     https://arxiv.org/abs/2110.10832). Where ``val`` has the training voice, its loss says little of others.
 
-    Every member has a loss of its own: one that others make up for would learn to lean on them.
+    Every member has a loss of its own: with a joint one, a member could rely on the others.
 
     Args:
         model: as from ``build``.
@@ -230,7 +237,10 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
 
     Returns:
         A value per epoch of ``loss`` and ``val_loss``, the mean of the members' losses, and of ``accuracy`` and
-        ``val_accuracy``, of what they say together. None of them is of averaged weights, or has the expert's say.
+        ``val_accuracy``, of their mean logits: all before weights are averaged, and without the expert.
+
+    Raises:
+        UserError: a loss was not finite.
     """
     optimizer = keras.optimizers.get({"class_name": params.optimizer, "config": {"learning_rate": params.lr}})
     members = keras.Model(model.input, model.get_layer("members").output)  # the same weights
@@ -251,10 +261,13 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
             history[f"val_{name}"].append(float(checked[name]))
         figures = (f"{name} {course[-1]:.4f}" for name, course in history.items())
         print(f"epoch {epoch:3}/{params.epochs}", *figures, sep="  ", flush=True)
+        if not np.isfinite([history["loss"][-1], history["val_loss"][-1]]).all():
+            raise UserError(f"train.lr: expected finite losses, received {history['loss'][-1]} and "
+                            f"{history['val_loss'][-1]} in epoch {epoch}: try less than {params.lr}")  # fmt: skip
         if count:
             if epoch > params.epochs - count:
                 weights.append(members.get_weights())
-        elif (best := kept(history, params)[1]) == epoch:
+        elif (best := selected_epochs(history, params)[1]) == epoch:
             weights = [members.get_weights()]
         elif epoch - best >= params.patience:
             break
@@ -262,7 +275,7 @@ def fit(model: keras.Model, train: Voices, val: tuple[np.ndarray, np.ndarray], p
     return history
 
 
-def kept(history: dict[str, list[float]], params: Train) -> tuple[int, int]:
+def selected_epochs(history: dict[str, list[float]], params: Train) -> tuple[int, int]:
     """Return the first and the last epoch, counted from 1, whose weights the network has after ``fit``."""
     if count := params.averaged():
         return params.epochs - count + 1, params.epochs
@@ -286,8 +299,8 @@ def smoothed(share: float) -> Callable:
 
 def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Where the members together are right: (batch,) and (batch, members, emotions) -> (batch,) of 0 and 1."""
-    heard = ops.argmax(ops.mean(logits, axis=1), axis=-1)
-    return ops.cast(ops.equal(heard, ops.cast(ops.reshape(labels, (-1,)), heard.dtype)), "float32")
+    predicted = ops.argmax(ops.mean(logits, axis=1), axis=-1)
+    return ops.cast(ops.equal(predicted, ops.cast(ops.reshape(labels, (-1,)), predicted.dtype)), "float32")
 
 
 def class_weights(labels: np.ndarray, params: Train) -> dict[int, float] | None:

@@ -25,15 +25,22 @@ Rate = Annotated[Real, Field(gt=0, lt=1)]
 Share = Annotated[Real, Field(ge=0, lt=1)]
 
 
+Block = Literal["mfcc", "chroma", "mel", "prosody", "flux"]
+BLOCKS: tuple[str, ...] = get_args(Block)  # of columns, in this order
+
+
 def _unique(values: list[str]) -> list[str]:
     if len(set(values)) != len(values):
         raise ValueError(f"expected each entry once, received {values}")
     return values
 
 
-Block = Literal["mfcc", "chroma", "mel", "prosody", "flux"]
-BLOCKS: tuple[str, ...] = get_args(Block)  # of columns, in this order
-Blocks = Annotated[list[Block], Field(min_length=1), AfterValidator(_unique)]
+def _in_order(values: list[str]) -> list[str]:
+    """As the columns are, whatever the order in ``params.yaml``."""
+    return sorted(values, key=BLOCKS.index)
+
+
+Blocks = Annotated[list[Block], Field(min_length=1), AfterValidator(_unique), AfterValidator(_in_order)]
 LOWEST_PITCH = 70  # Hz that block prosody looks for
 Spread = Annotated[Real, Field(ge=0, le=5)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -123,7 +130,32 @@ class Split:
 
 @dataclass(frozen=True, config=STRICT)
 class Train:
-    """The network and how it is trained (section ``train``); see ``ser/model.py`` for what each one does."""
+    """The network and how it is trained (section ``train``).
+
+    Attributes:
+        use: blocks of columns that the LSTMs hear.
+        shift: standard deviation of what is added to each column of a clip as a whole, anew every epoch, in those of
+            the column.
+        scale: standard deviation of the factor around 1 that it is multiplied by, likewise.
+        stretch: a clip is made longer or shorter by up to this share, likewise.
+        members: LSTMs alike but for their initial weights, whose logits are averaged.
+        units: of each LSTM, and in each direction.
+        layers: LSTMs on top of each other.
+        bidirectional: true: a second LSTM hears the clip from its end.
+        pooling: ``mean`` of the states over the clip, ``statistics`` (mean and deviation), or the ``last`` one.
+        dropout: share of each LSTM's states that is left out in training.
+        label_smoothing: share of the target that is spread over all emotions.
+        optimizer: by its name in Keras.
+        lr: learning rate.
+        batch_size: clips per step.
+        epochs: at the most.
+        average: share of the epochs, the last ones, whose weights are averaged; 0: early stopping instead.
+        patience: of early stopping, epochs without a better ``val_loss``.
+        class_weights: ``balanced``: every emotion counts the same in the loss, however many clips it has.
+        expert: true: the expert has its say.
+        control_epochs: epochs of the control that is trained on shuffled labels.
+        seed: of the initial weights and of all that is drawn in training.
+    """
 
     use: Blocks
     shift: Spread
@@ -183,7 +215,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: expected the parameter file, received {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: expected YAML, received {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a mapping with the keys {', '.join(TOP_LEVEL)}, received {content!r}")

@@ -63,7 +63,7 @@ def confusion(matrix: np.ndarray, title: str, path: Path) -> None:
         ticks = range(len(EMOTIONS))
         axis.set_xticks(ticks, EMOTIONS, rotation=35, ha="right", rotation_mode="anchor")
         axis.set_yticks(ticks, EMOTIONS)
-        axis.set(xlabel="what the model heard", ylabel="actual emotion", title=f"Confusion matrix · {title}")
+        axis.set(xlabel="predicted emotion", ylabel="actual emotion", title=f"Confusion matrix · {title}")
         figure.colorbar(image, ax=axis, shrink=0.75, label="share of the actual emotion", format="{x:.0%}")
         figure.savefig(path)
         plt.close(figure)

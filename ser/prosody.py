@@ -5,8 +5,9 @@ its median, level to its maximum) or ratios within a frame, and carry over to a 
 ``docs/unseen-speakers.md`` measures it.
 
 Pitch is the maximum of the autocorrelation, divided by that of the window, along the smoothest path through the
-frames (P. Boersma, Proc. Inst. Phonetic Sciences 17, 1993). Ratios and slopes follow the GeMAPS (F. Eyben et al.,
-IEEE Trans. Affective Computing 7(2), 2016, doi:10.1109/TAFFC.2015.2457417).
+frames (after P. Boersma, Proc. Inst. Phonetic Sciences 17, 1993; without his zero padding, so the autocorrelation is
+circular: with a Hann window of 64 ms, at the longest lag, 0.6 % of it goes around the end). Ratios and slopes follow
+the GeMAPS (F. Eyben et al., IEEE Trans. Affective Computing 7(2), 2016, doi:10.1109/TAFFC.2015.2457417).
 """
 
 import numpy as np
@@ -21,9 +22,10 @@ PITCH = (70.0, 600.0)  # Hz
 USUAL = 200.0  # Hz: f0_level is 0 semitones here
 REACH = 18.0  # semitones from the median that are kept
 CANDIDATES = 6  # maxima of the autocorrelation per frame
-# After Boersma, where costs are in units of the autocorrelation (0 to 1).
+# Costs in units of the autocorrelation (0 to 1), the defaults of Praat's "To Pitch (ac)" but for OCTAVE, which is 0.01
+# there. Praat has them for frames 10 ms apart and lowers the last two for longer steps, which is not done here.
 UNVOICED = 0.45  # what a voiced candidate has to beat
-QUIET_DB = -30.0  # nothing voiced is looked for below this level
+QUIET_DB = -30.0  # below this level, it has to beat 1
 OCTAVE = 0.02  # a high pitch is preferred, per octave
 JUMP = 0.35  # per octave from one frame to the next
 SWITCH = 0.14  # voiced to unvoiced, or back
@@ -39,9 +41,9 @@ def prosody(power: np.ndarray, window: np.ndarray, sample_rate: int) -> np.ndarr
 
     Returns:
         (frames, 14) float32. ``f0``, ``f0_contour`` and ``f0_level`` in semitones, the first 0 where there is no
-        voice, the second interpolated there; ``voiced`` 0 or 1; ``harmonicity`` 0 to 1.2; ``level`` in dB below the
-        clip's maximum; ``alpha_ratio`` to ``h1_h2`` in dB, but ``centroid`` in octaves over 1 Hz and the slopes in
-        dB per band.
+        voice, the second interpolated there; ``voiced`` 0 or 1; ``harmonicity``, the height of the autocorrelation's
+        highest maximum (not a ratio in dB, as in Praat), 0 to 1.2; ``level`` in dB below the clip's maximum;
+        ``alpha_ratio`` to ``h1_h2`` in dB, but ``centroid`` in octaves over 1 Hz and the slopes in dB per band.
     """
     power = power.astype(np.float64)
     # Relative to the clip, so that a quiet recording and a loud one have the same floor.

@@ -35,9 +35,9 @@ def main() -> None:
     parser.add_argument("protocol", help="a column of data/splits.csv, such as word")
     protocol = parser.parse_args().protocol
 
-    table = manifest.with_parts(MANIFEST, SPLITS)
+    table = manifest.with_part(MANIFEST, SPLITS, protocol)
     corpus = manifest.title(table)
-    trained_on, test = table[table[protocol] != "test"], table[table[protocol] == "test"].reset_index(drop=True)
+    trained_on, test = table[table.part != "test"], table[table.part == "test"].reset_index(drop=True)
     clips = shards.read(FEATURES, test["clip"])
     actual = test.emotion.map(EMOTIONS.index).to_numpy()
     model = Artifact(MODELS / protocol / "model.onnx")
@@ -53,8 +53,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{protocol}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     write_tables(protocol, test, actual, answers)
-    kept = int(model.description.metrics["first_epoch"]), int(model.description.metrics["last_epoch"])
-    draw(protocol, corpus, figures, kept, actual, answers)
+    epochs = int(model.description.metrics["first_epoch"]), int(model.description.metrics["last_epoch"])
+    draw(protocol, corpus, figures, epochs, actual, answers)
     print(
         f"{corpus}, {protocol}: accuracy {figures['accuracy']:.4f} "
         f"({figures['accuracy_low']:.4f} to {figures['accuracy_high']:.4f}), UAR {figures['uar']:.4f}, "
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def write_tables(protocol: str, test: pd.DataFrame, actual: np.ndarray, answers: np.ndarray) -> None:
-    """The CSVs behind the plots, every answer, and the clips that were misheard, the surest mistake first."""
+    """The CSVs behind the plots, every answer, and the clips that were misheard, the most confident mistake first."""
     folder = PLOTS / protocol
     predicted = answers.argmax(axis=1)
     result = test[["clip", "speaker", "text"]].assign(
@@ -72,7 +72,7 @@ def write_tables(protocol: str, test: pd.DataFrame, actual: np.ndarray, answers:
     )
     result[["actual", "predicted"]].to_csv(folder / "confusion.csv", index=False)
     misheard = result[result.actual != result.predicted].sort_values(["confidence", "clip"], ascending=[False, True])
-    misheard.rename(columns={"predicted": "heard"}).to_csv(folder / "misheard.csv", index=False)
+    misheard.to_csv(folder / "misheard.csv", index=False)
 
     per_class = pd.DataFrame(metrics.report(actual, predicted)).T.rename(columns={"f1-score": "f1"})
     per_class.rename_axis("emotion").astype({"support": int}).round(6).to_csv(folder / "per_class.csv")
@@ -84,11 +84,11 @@ def write_tables(protocol: str, test: pd.DataFrame, actual: np.ndarray, answers:
 
 
 def draw(
-    protocol: str, corpus: str, figures: dict, kept: tuple[int, int], actual: np.ndarray, answers: np.ndarray
+    protocol: str, corpus: str, figures: dict, epochs: tuple[int, int], actual: np.ndarray, answers: np.ndarray
 ) -> None:
     """The pictures of ``plots/<protocol>/``."""
     folder, title = PLOTS / protocol, f"{pictures.corpus_title(corpus)} · {protocol}"
-    pictures.history(pd.read_csv(folder / "history.csv"), kept, title, folder / "history.png")
+    pictures.history(pd.read_csv(folder / "history.csv"), epochs, title, folder / "history.png")
     matrix = confusion_matrix(actual, answers.argmax(axis=1), labels=np.arange(len(EMOTIONS)))
     result = f"{title} · accuracy {figures['accuracy']:.1%}, {len(actual)} clips"
     pictures.confusion(matrix, result, folder / "confusion.png")

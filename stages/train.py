@@ -18,9 +18,9 @@ from ser.files import replacing
 from stages.paths import FEATURES, MANIFEST, MODELS, PLOTS, SPLITS
 
 
-def load_part(table: pd.DataFrame, protocol: str, part: str) -> tuple[list[np.ndarray], np.ndarray]:
+def load_part(table: pd.DataFrame, part: str) -> tuple[list[np.ndarray], np.ndarray]:
     """Frames (one array per clip) and labels (clips,) of one part."""
-    rows = table[table[protocol] == part]
+    rows = table[table.part == part]
     return shards.read(FEATURES, rows["clip"]), rows.emotion.map(EMOTIONS.index).to_numpy()
 
 
@@ -60,32 +60,32 @@ def main() -> None:
     protocol = parser.parse_args().protocol
     settings, feature_settings = params.load("train"), params.load("features")
 
-    table = manifest.with_parts(MANIFEST, SPLITS)
-    clips, labels = load_part(table, protocol, "train")
-    val = load_part(table, protocol, "val")
-    padded, listen = (model.pad(val[0]), val[1]), column_indices(feature_settings, settings.use)
+    table = manifest.with_part(MANIFEST, SPLITS, protocol)
+    clips, labels = load_part(table, "train")
+    val = load_part(table, "val")
+    padded, columns = (model.pad(val[0]), val[1]), column_indices(feature_settings, settings.use)
     reference = confidence.fit_reference(clips)
-    tested = table[table[protocol] == "test"].corpus.unique()
-    asked = expert.load(feature_settings, tested) if settings.expert else None
+    tested = table[table.part == "test"].corpus.unique().tolist()
+    fitted = expert.load(feature_settings, tested) if settings.expert else None
     about = {
         "labels": list(EMOTIONS), "features": asdict(feature_settings), "sample_rate": feature_settings.sample_rate,
         "corpus": manifest.title(table), "protocol": protocol, "revision": artifact.revision(),
     }  # fmt: skip
 
     with replacing(MODELS / protocol) as folder:
-        opinion, fitted_to = (asked.layer(clips), asked.corpora) if asked else (None, [])
-        network, history = model.train(clips, labels, padded, listen, settings, opinion)
-        kept = model.kept(history, settings)
-        export(network, folder / "model.onnx", about | {"expert": fitted_to}, kept, val, reference)
+        layer, fitted_to = (fitted.layer(clips), fitted.corpora) if fitted else (None, [])
+        network, history = model.train(clips, labels, padded, columns, settings, layer)
+        epochs = model.selected_epochs(history, settings)
+        export(network, folder / "model.onnx", about | {"expert": fitted_to}, epochs, val, reference)
         # The same layers without their loss, which is defined here: it loads wherever Keras is.
         model.keras.Model(network.inputs, network.outputs).save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         shuffled = np.random.default_rng(settings.seed).permutation(labels)
         briefly = replace(settings, epochs=settings.control_epochs)
-        control, control_history = model.train(clips, shuffled, padded, listen, briefly)
-        kept = model.kept(control_history, briefly)
-        export(control, folder / "control.onnx", about | {"expert": []}, kept, val, reference)
+        control, control_history = model.train(clips, shuffled, padded, columns, briefly)
+        epochs = model.selected_epochs(control_history, briefly)
+        export(control, folder / "control.onnx", about | {"expert": []}, epochs, val, reference)
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)
     pd.DataFrame(history).rename_axis("epoch").rename(index=lambda epoch: epoch + 1).round(6).to_csv(

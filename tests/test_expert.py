@@ -60,7 +60,7 @@ def test_its_layer_by_hand() -> None:
 def test_the_network_computes_the_same_statistics() -> None:
     clips = [*CLIPS, CLIPS[0][:1], CLIPS[0][:2]]
     frames = model.keras.Input((None, CLIPS[0].shape[1]))
-    network = model.keras.Model(frames, model.statistics(frames))
+    network = model.keras.Model(frames, model.clip_statistics(frames))
     expected = np.array([expert.statistics(clip) for clip in clips])
     np.testing.assert_allclose(network.predict(model.pad(clips), verbose=0), expected, rtol=1e-4, atol=1e-4)
 
@@ -162,13 +162,13 @@ def test_it_has_a_say_in_the_network_and_is_never_trained(tmp_path: Path) -> Non
     settings = replace(SETTINGS, members=2)
     model.make_deterministic(settings.seed)
     network = model.build(MEAN, STD, LISTEN, settings, opinion)
-    model.fit(network, model.Voices(CLIPS, np.arange(8) % 7, MEAN, STD, settings),
+    model.fit(network, model.AugmentedBatches(CLIPS, np.arange(8) % 7, MEAN, STD, settings),
               (model.pad(CLIPS[:4]), np.arange(4)), settings)  # fmt: skip
     for after, before in zip(network.get_layer("expert").get_weights(), opinion, strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-6)
     logits = member_logits(network, CLIPS).mean(axis=1)
     said = np.array([expert.statistics(frames) for frames in CLIPS]) @ opinion[0] + opinion[1]
-    logits += np.log((1 - expert.ERRS) * np.exp(confidence.log_softmax(said)) + expert.ERRS / len(EMOTIONS))
+    logits += np.log((1 - expert.UNIFORM) * np.exp(confidence.log_softmax(said)) + expert.UNIFORM / len(EMOTIONS))
     expected = np.exp(confidence.log_softmax(logits))
     np.testing.assert_allclose(network.predict(model.pad(CLIPS), verbose=0), expected, atol=1e-4)
     model.calibrate(network, 2.0)

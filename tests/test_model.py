@@ -37,7 +37,7 @@ SHAPES = [
 def trained(settings: params.Train) -> tuple[model.keras.Model, dict]:
     model.make_deterministic(settings.seed)
     network = model.build(MEAN, STD, LISTEN, settings)
-    history = model.fit(network, voices(settings), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
+    history = model.fit(network, batches(settings), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
     network.predict(model.pad(CLIPS[:1]), verbose=0)  # Keras exports what answered once, as it does to be calibrated
     return network, history
 
@@ -70,8 +70,8 @@ def test_a_revision_is_that_of_the_code_and_not_of_results(tmp_path: Path, monke
     assert artifact.revision() == f"{commit}-dirty"
 
 
-def voices(settings: params.Train) -> model.Voices:
-    return model.Voices(CLIPS, LABELS, MEAN, STD, settings)
+def batches(settings: params.Train) -> model.AugmentedBatches:
+    return model.AugmentedBatches(CLIPS, LABELS, MEAN, STD, settings)
 
 
 def describe() -> artifact.Description:
@@ -180,12 +180,12 @@ def test_columns_that_are_not_heard_change_nothing() -> None:
 
 
 def test_an_epoch_has_every_clip_once_in_an_order_of_its_own() -> None:
-    plain = voices(replace(SETTINGS, shift=0.0, scale=0.0, batch_size=3))
+    plain = batches(replace(SETTINGS, shift=0.0, scale=0.0, batch_size=3))
     orders = []
     for _ in range(2):
-        batches = list(plain)
-        assert [len(labels) for _, labels in batches] == [3, 3, 2]
-        firsts = [clip[0, 0] for frames, _ in batches for clip in frames]
+        every = list(plain)
+        assert [len(labels) for _, labels in every] == [3, 3, 2]
+        firsts = [clip[0, 0] for frames, _ in every for clip in frames]
         np.testing.assert_allclose(sorted(firsts), sorted(clip[0, 0] for clip in CLIPS), rtol=1e-5)
         orders.append(firsts)
     assert orders[0] != orders[1]
@@ -195,8 +195,8 @@ def test_another_voice_moves_whole_columns_by_what_was_asked_for() -> None:
     """Each column of a clip becomes scale * column + shift: two numbers explain all of its frames."""
     settings = replace(SETTINGS, shift=0.5, scale=0.2)
     frames = CLIPS[1][:, :1]
-    dealer = model.Voices([frames], LABELS[:1], MEAN[:1], STD[:1], settings)
-    after = np.array([dealer.spoken_anew(frames)[:, 0] for _ in range(2000)], np.float64)
+    dealer = model.AugmentedBatches([frames], LABELS[:1], MEAN[:1], STD[:1], settings)
+    after = np.array([dealer.augment(frames)[:, 0] for _ in range(2000)], np.float64)
     before = np.tile(frames[:, 0].astype(np.float64), (2000, 1))
     scale = (after[:, 1] - after[:, 0]) / (before[:, 1] - before[:, 0])
     shift = after[:, 0] - (MEAN[0] + (before[:, 0] - MEAN[0]) * scale)
@@ -231,16 +231,25 @@ def test_the_history_is_of_whole_epochs() -> None:
 def test_the_best_weights_come_back() -> None:
     settings = replace(SETTINGS, members=2, epochs=30, average=0.0, patience=2, lr=0.05)
     network, history = trained(settings)
-    assert model.kept(history, settings) == (best := int(np.argmin(history["val_loss"])) + 1, best)
+    assert model.selected_epochs(history, settings) == (best := int(np.argmin(history["val_loss"])) + 1, best)
     loss = model.smoothed(settings.label_smoothing)(LABELS[:4], member_logits(network, CLIPS[:4]))
     assert float(np.mean(loss)) == pytest.approx(min(history["val_loss"]), abs=1e-5)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training() -> None:
+    clips = [*CLIPS]
+    clips[0] = np.full_like(clips[0], np.nan)
+    train = model.AugmentedBatches(clips, LABELS, MEAN, STD, SETTINGS)
+    network = model.build(MEAN, STD, LISTEN, SETTINGS)
+    with pytest.raises(UserError, match=r"train\.lr: expected finite losses, received nan and .* in epoch 1"):
+        model.fit(network, train, (model.pad(CLIPS[:4]), LABELS[:4]), SETTINGS)
 
 
 def test_the_last_weights_are_averaged() -> None:
     def weights(epochs: int, average: float) -> list[np.ndarray]:
         settings = replace(SETTINGS, members=2, epochs=epochs, average=average)
         network, history = trained(settings)
-        first, last = model.kept(history, settings)
+        first, last = model.selected_epochs(history, settings)
         assert (last, last - first + 1, len(history["loss"])) == (epochs, settings.averaged(), epochs)
         return network.get_weights()
 
@@ -288,13 +297,13 @@ def test_metadata_is_plain_json(tmp_path: Path) -> None:
 def test_a_stretched_clip_keeps_its_course() -> None:
     ramp = np.linspace(0, 10, 21, dtype=np.float32)[:, None]
     settings = replace(SETTINGS, shift=0.0, scale=0.0, stretch=0.3)
-    dealer = model.Voices([ramp], LABELS[:1], np.zeros(1), np.ones(1), settings)
-    stretched = [dealer.spoken_anew(ramp)[:, 0] for _ in range(200)]
+    dealer = model.AugmentedBatches([ramp], LABELS[:1], np.zeros(1), np.ones(1), settings)
+    stretched = [dealer.augment(ramp)[:, 0] for _ in range(200)]
     lengths = {len(clip) for clip in stretched}
     assert min(lengths) in (14, 15) and max(lengths) in (26, 27) and max(lengths) <= dealer.length
     for clip in stretched:
         np.testing.assert_allclose(clip, np.linspace(0, 10, len(clip)), atol=1e-4)
-    assert len(dealer.spoken_anew(ramp[:1])) == 2  # a single frame is enough
+    assert len(dealer.augment(ramp[:1])) == 2  # a single frame is enough
 
 
 def test_smoothing_by_hand() -> None:

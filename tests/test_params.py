@@ -97,6 +97,21 @@ def test_what_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None:
         params.load("train", tmp_path / "params.yaml")
 
 
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"params\.yaml: expected YAML, received .*utf-8"):
+        params.load("train", tmp_path / "params.yaml")
+
+
+def test_blocks_have_one_order(tmp_path: Path) -> None:
+    content = copy.deepcopy(GOOD)
+    content["train"]["use"].reverse()
+    content["features"]["use"].reverse()
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    for section in ("features", "train"):
+        assert params.load(section, tmp_path / "params.yaml") == params.load(section, ROOT / "params.yaml")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere.yaml: expected the parameter file"):
         params.load("train", tmp_path / "nowhere.yaml")

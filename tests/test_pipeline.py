@@ -168,7 +168,7 @@ def test_the_tables_agree_with_the_metrics(project: Project) -> None:
     assert (answers.actual == answers.predicted).mean() == pytest.approx(figures["accuracy"], abs=1e-6)
     misheard = pd.read_csv(folder / "misheard.csv")
     assert len(misheard) == (answers.actual != answers.predicted).sum()
-    assert (misheard.actual != misheard.heard).all()
+    assert (misheard.actual != misheard.predicted).all()
     report = pd.read_csv(folder / "per_class.csv", index_col="emotion")
     assert report.recall.to_dict() == pytest.approx(figures["recall"])
     assert list(pd.read_csv(folder / "history.csv")) == ["epoch", "loss", "val_loss", "accuracy", "val_accuracy"]

@@ -247,7 +247,7 @@ def test_the_report_holds_all_figures_and_pictures(finished: Project) -> None:
 def test_misheard_clips_can_be_heard_and_are_not_missed(finished: Project) -> None:
     players = page(finished).sources("audio")
     misheard = pd.read_csv(finished.folder / "plots/word/misheard.csv")
-    assert len(players) >= min(report.PLAYERS, misheard.groupby(["actual", "heard"]).ngroups) > 0
+    assert len(players) >= min(report.PLAYERS, misheard.groupby(["actual", "predicted"]).ngroups) > 0
     assert all(player.startswith("data:audio/flac;base64,ZkxhQ") for player in players)  # "fLaC"
     data, aside = finished.folder / "data", finished.folder / "aside"
     data.rename(aside)

@@ -151,8 +151,10 @@ def test_parts_belong_to_the_clips_of_the_manifest(tmp_path: Path) -> None:
     place, splits_place = tmp_path / "manifest.csv", tmp_path / "splits.csv"
     pd.DataFrame({"clip": ["a", "b"], "speaker": ["03", "03"], "text": ["null", "1"]}).to_csv(place, index=False)
     pd.DataFrame({"clip": ["b", "a"], "word": ["test", "train"]}).to_csv(splits_place, index=False)
-    table = manifest.with_parts(place, splits_place)
-    assert table.word.tolist() == ["train", "test"] and table.text.tolist() == ["null", "1"]
+    table = manifest.with_part(place, splits_place, "word")
+    assert table.part.tolist() == ["train", "test"] and table.text.tolist() == ["null", "1"]
+    with pytest.raises(UserError, match=r"expected a protocol of .*splits\.csv, one of word; received 'text'"):
+        manifest.with_part(place, splits_place, "text")
     pd.DataFrame({"clip": ["a"], "word": ["train"]}).to_csv(splits_place, index=False)
-    with pytest.raises(ValueError, match="expected the same clips"):
-        manifest.with_parts(place, splits_place)
+    with pytest.raises(UserError, match="expected the same clips"):
+        manifest.with_part(place, splits_place, "word")

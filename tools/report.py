@@ -79,17 +79,17 @@ def picture(path: Path) -> str | None:
 
 
 def confusions(misheard: pd.DataFrame) -> list[dict[str, Any]]:
-    """The commonest (actual, heard) pairs; of the first few, the surest mistake and its audio.
+    """The commonest (actual, predicted) pairs; of the first few, the surest mistake and its audio.
 
     Args:
         misheard: ``plots/<protocol>/misheard.csv``, the surest mistake first.
     """
     found: list[dict[str, Any]] = []
-    groups = sorted(misheard.groupby(["actual", "heard"], sort=True), key=lambda group: -len(group[1]))
-    for (actual, heard), clips in groups[:CONFUSIONS]:
+    groups = sorted(misheard.groupby(["actual", "predicted"], sort=True), key=lambda group: -len(group[1]))
+    for (actual, predicted), clips in groups[:CONFUSIONS]:
         example = clips.iloc[0].to_dict()
         example["audio"] = sound(RAW / example["clip"]) if len(found) < PLAYERS else None
-        found.append({"actual": actual, "heard": heard, "clips": len(clips), "example": example})
+        found.append({"actual": actual, "predicted": predicted, "clips": len(clips), "example": example})
     return found
 
 
