@@ -9,7 +9,7 @@ Each clip is played slower and faster, too, as a larger and a smaller person wou
 import argparse
 from pathlib import Path
 
-from research.run import COPIES, corpus, known
+from research.run import COPIES, corpus, without_kept_back
 from ser import corpora, errors, expert, params
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     if not folders:
         raise errors.UserError("expected the folder of a corpus or more, received none")
     features = params.load("features")
-    parts = {name: known(name, corpus(name, folder, features, COPIES)) for name, folder in folders.items()}
+    parts = {name: without_kept_back(name, corpus(name, folder, features, COPIES)) for name, folder in folders.items()}
     made = expert.fit({name: (part.clips, part.labels, part.speakers) for name, part in parts.items()}, features)
     made.save(expert.EXPERT)
     clips = ", ".join(f"{len(part.clips) // len(COPIES)} clips of {name}" for name, part in parts.items())

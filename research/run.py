@@ -35,10 +35,12 @@ from ser.features import column_indices, extract, filters
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
 RESULTS = Path("research/results.csv")
-SPEEDS = (0.85, 1.18)  # pitch and formants together, as a larger and a smaller person would have them
+# Pitch and formants together, as a larger and a smaller person would have them; set by hand.
+SPEEDS = (0.85, 1.18)
 COPIES = (1.0, *SPEEDS)  # of each clip that an expert is fitted to
-EPOCH = 1200  # clips, about as many as one actress trains on: a proxy's are repeated, for as many steps as TESS has
-EPOCH_ALONE = 300  # where one speaker of a proxy is trained on alone, with some 50 clips
+CLIPS_PER_EPOCH = 1200  # about as many as one actress has: a proxy's are repeated, for as many steps as TESS has
+CLIPS_PER_EPOCH_ALONE = 300  # where one speaker of a proxy is trained on alone, with some 50 clips
+VAL_EVERY = 8  # of a proxy's training clips, one in this many is for val, as split.val_folds has it
 LONGEST = 3.0  # seconds that are kept of a proxy's clip, as long as the longest one of TESS
 # Speakers that no recipe was chosen on: heard once, by `--kept-back`.
 KEPT_BACK = {"ravdess": [f"ravdess{actor}" for actor in range(13, 25)]}
@@ -106,7 +108,7 @@ def corpus(name: str, folder: Path, settings: params.Features, speeds: tuple[flo
     return _played(table, list(table.path), settings, speeds)
 
 
-def known(name: str, whole: Part) -> Part:
+def without_kept_back(name: str, whole: Part) -> Part:
     """A corpus without the speakers that were kept back."""
     return whole.only(~np.isin(whole.speakers, KEPT_BACK.get(name, [])))
 
@@ -123,12 +125,18 @@ def proxy(name: str, whole: Part, others: dict[str, Part], how: str = "halves") 
             others; without it, nothing is known of them.
 
     Raises:
-        UserError: there is no clip of a speaker that was kept back.
+        UserError: there is no clip of a speaker that was kept back, a single speaker, or one alone with too few clips.
     """
-    if how == "kept back" and len(known(name, whole).clips) == len(whole.clips):
+    if how == "kept back" and len(without_kept_back(name, whole).clips) == len(whole.clips):
         raise errors.UserError(f"expected clips of speakers of {name} that were kept back, found none")
-    part = whole if how == "kept back" else known(name, whole)
-    speakers = sorted(np.unique(part.speakers))
+    part = whole if how == "kept back" else without_kept_back(name, whole)
+    names, counts = np.unique(part.speakers, return_counts=True)
+    speakers: list[str] = names.tolist()
+    if len(speakers) < 2 or (how == "alone" and counts.min() < VAL_EVERY):
+        raise errors.UserError(
+            f"{name}: expected at least 2 speakers{f' of {VAL_EVERY} clips each' if how == 'alone' else ''}, received "
+            + ", ".join(f"{speaker} ({count})" for speaker, count in zip(speakers, counts, strict=True))
+        )
     trained_on_by_test = {
         "halves": {f"{name}_{half + 1}": speakers[1 - half :: 2] for half in (0, 1)},
         "alone": {f"alone_{speaker}": [speaker] for speaker in speakers},
@@ -136,9 +144,9 @@ def proxy(name: str, whole: Part, others: dict[str, Part], how: str = "halves") 
     }[how]
     for test_name, those in trained_on_by_test.items():
         heard = np.isin(part.speakers, those)
-        held_out = heard & (heard.cumsum() % 8 == 0)
+        held_out = heard & (heard.cumsum() % VAL_EVERY == 0)
         once = np.flatnonzero(heard & ~held_out)
-        again = max(1, round((EPOCH_ALONE if how == "alone" else EPOCH) / len(once)))
+        again = max(1, round((CLIPS_PER_EPOCH_ALONE if how == "alone" else CLIPS_PER_EPOCH) / len(once)))
         yield Task(part.only(np.tile(once, again)), part.only(held_out), {test_name: part.only(~heard)}, others)
 
 
@@ -157,7 +165,18 @@ def tess(protocol: str, settings: params.Features, others: dict[str, Part]) -> T
 
 
 def frames(clips: list[tuple[Path, float]], settings: params.Features) -> Clips:
-    """Frames of audio files, each played at a speed."""
+    """Frames of audio files, each played at a speed.
+
+    Args:
+        clips: where each one lies, and how many times as fast as it is.
+        settings: section ``features`` of ``params.yaml``.
+
+    Returns:
+        (frames, columns) float32 of each.
+
+    Raises:
+        UserError: a file cannot be decoded, or is too short.
+    """
     constants = filters(settings)
 
     def one(path: Path, speed: float) -> np.ndarray:
@@ -195,7 +214,7 @@ def shuffle(task: Task, seed: int) -> Task:
     return replace(task, train=train, val=val, others=others)
 
 
-def ask(task: Task, features: params.Features) -> tuple[np.ndarray, np.ndarray]:
+def expert_layer(task: Task, features: params.Features) -> tuple[np.ndarray, np.ndarray]:
     """What the expert adds to the network, as ``model.build`` takes it."""
     others = {name: (part.clips, part.labels, part.speakers) for name, part in task.others.items()}
     made = expert.fit(others, features) if others else expert.load(features, tested=["tess"])
@@ -204,7 +223,7 @@ def ask(task: Task, features: params.Features) -> tuple[np.ndarray, np.ndarray]:
 
 def train(task: Task, settings: params.Train, features: params.Features) -> tuple[Any, int]:
     """Train on ``task.train``, ``val`` is ``task.val``; returns the network and the last epoch that was kept."""
-    layer = ask(task, features) if settings.expert else None
+    layer = expert_layer(task, features) if settings.expert else None
     val, columns = (model.pad(task.val.clips), task.val.labels), column_indices(features, settings.use)
     network, history = model.train(task.train.clips, task.train.labels, val, columns, settings, layer)
     return network, model.selected_epochs(history, settings)[1]
@@ -226,7 +245,7 @@ def adapted(part: Part, heard: Clips) -> Clips:
 def equal_length(part: Part, probabilities: np.ndarray) -> float:
     """How often a clip's emotion is rated above another one that has clips of the same length; by length alone, 0.5.
 
-    Clips are compared within a tenth of a second. There, both emotions of a pair count the same.
+    Clips are compared within a tenth of a second, set by hand. There, both emotions of a pair count the same.
 
     Args:
         part: the clips.
@@ -288,7 +307,9 @@ def figures(part: Part, said: np.ndarray) -> dict[str, float]:
     return overall | {f"recall_{EMOTIONS[i]}": float(recall) for i, recall in zip(present, recalls, strict=True)}
 
 
-def run(name: str, seed: int, tasks: list[Task], features: params.Features, shuffled: bool) -> list[dict[str, Any]]:
+def run(
+    name: str, seed: int, tasks: list[Task], features: params.Features, shuffled: bool, revision: str
+) -> list[dict[str, Any]]:
     """Train one recipe with one seed on every task: a row per test."""
     changes = RECIPES[name] | {"seed": seed}
     settings = params.check(params.Train, asdict(params.load("train")) | changes, f"recipe {name}")
@@ -300,7 +321,7 @@ def run(name: str, seed: int, tasks: list[Task], features: params.Features, shuf
         network, epoch = train(task, settings, features)
         shared = {"recipe": name, "labels": "shuffled" if shuffled else "right", "seed": seed, "epoch": epoch,
                   "parameters": network.count_params(), "seconds": round(time.perf_counter() - begin),
-                  "revision": artifact.revision("research/*.py")}  # fmt: skip
+                  "revision": revision}  # fmt: skip
         for test_name, part in task.tests.items():
             for setting, said in answers(network, task, test_name).items():
                 rows.append(shared | {"test": test_name, "setting": setting} | figures(part, said))
@@ -312,7 +333,8 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
     """Read what the command line asks for: every task that the recipes are trained on.
 
     Raises:
-        UserError: a folder is missing that is needed, or has none of the clips that it should.
+        UserError: a folder is missing that is needed, or has none of the clips that it should, or ``data/`` is of
+            several corpora.
     """
     kept_back = arguments.how == "kept back"
     if kept_back and not arguments.ravdess:
@@ -326,12 +348,16 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
             "expected --emodb and --ravdess: an expert is fitted to all corpora that are not tested, received "
             + (f"--{next(iter(folders))} alone" if folders else "neither")
         )
+    if not MANIFEST.exists():
+        raise errors.UserError(f"{MANIFEST}: expected the data of a run, found none; run `dvc repro`")
+    table = manifest.read(MANIFEST)
+    if table.corpus.nunique() > 1:  # the others would be trained on where they are tested
+        raise errors.UserError(f"{MANIFEST}: expected one corpus, received {manifest.title(table)}; change `corpora`")
     copies = COPIES if expert_asked else (1.0,)
     played = {name: corpus(name, folder, features, copies) for name, folder in folders.items()}
-    others = {name: known(name, part) for name, part in played.items()} if expert_asked else {}
+    others = {name: without_kept_back(name, part) for name, part in played.items()} if expert_asked else {}
     proxies = [] if arguments.shuffled else list(KEPT_BACK if kept_back else played)
     if proxies and expert_asked:
-        table = manifest.read(MANIFEST)
         others["tess"] = _played(table, [RAW / clip for clip in table["clip"]], features, COPIES)
     tasks: list[Task] = []
     for name in proxies:
@@ -376,10 +402,11 @@ def main() -> None:
     if unknown := set(arguments.recipes) - set(RECIPES):
         raise errors.UserError(f"expected default, or one of {', '.join(RECIPES)}; received {min(unknown)!r}")
     features = params.load("features")
+    revision = artifact.revision("research/*.py")  # of what runs, whatever is edited meanwhile
     tasks = gather(arguments, features)
     for seed in arguments.seeds:
         for recipe in arguments.recipes:
-            rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled)).round(4)
+            rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled, revision)).round(4)
             earlier = [pd.read_csv(RESULTS)] if RESULTS.exists() else []
             table = pd.concat([*earlier, rows])
             # A run that is repeated replaces its rows.

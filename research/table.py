@@ -13,13 +13,16 @@ DIRECTIONS = {"speaker_yaf": "OAF → YAF", "speaker_oaf": "YAF → OAF"}
 
 def spread(values: pd.Series) -> str:
     """Mean and standard deviation over the seeds; (1) is one seed."""
+    values = values.dropna()
     return f"{values.mean():.3f} ± {values.std():.3f}" if len(values) > 1 else f"{values.mean():.3f} (1)"
 
 
 def tess(results: pd.DataFrame) -> pd.DataFrame:
-    """A row per recipe: TESS in both directions, over the seeds that have both."""
+    """A row per recipe: TESS in both directions, over the seeds that have both; without any, over what there is."""
     rows = []
     for recipe, runs in results[results.test.isin(DIRECTIONS)].groupby("recipe", sort=False):
+        both = runs.groupby("seed").test.transform("nunique") == len(DIRECTIONS)
+        runs = runs[both] if both.any() else runs
         accuracy, length = (
             runs.pivot(index="seed", columns="test", values=name) for name in ("accuracy", "equal_length")
         )
