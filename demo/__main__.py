@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from demo.guard import NAMES
+from demo.guard import loopback
 from ser import errors, predict
 
 
@@ -32,7 +32,7 @@ def main() -> None:
 
     recogniser = load(given.model)
     listener = listen(given.host, given.port)
-    app = make(recogniser, local=given.host in NAMES)
+    app = make(recogniser, local=loopback(given.host))
     # No access log: who sent what is not kept.
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5

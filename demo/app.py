@@ -19,8 +19,8 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from demo import pictures
-from demo.examples import Examples
-from demo.guard import Guard, error
+from demo.examples import Example, Examples
+from demo.guard import HEADERS, Guard, error
 from ser import report
 from ser.errors import UserError
 from ser.recogniser import Recogniser
@@ -52,6 +52,8 @@ class Service:
         self.about = about(recogniser)
         # More threads than cores would only take turns.
         self.threads = CapacityLimiter(os.cpu_count() or 1)
+        # Whoever waits for the examples to be made must not keep a recording waiting.
+        self.making = CapacityLimiter(1)
         self.waiting = 0
 
     async def health(self, request: Request) -> Response:
@@ -83,16 +85,21 @@ class Service:
 
     async def list_examples(self, request: Request) -> Response:
         """Name the recordings to try."""
-        made = await to_thread.run_sync(self.examples.made, limiter=self.threads)
+        made = await self._examples()
         return JSONResponse([{"file": name, "title": one.title, "note": one.note} for name, one in made.items()])
 
     async def example(self, request: Request) -> Response:
         """Send one of them."""
-        made = await to_thread.run_sync(self.examples.made, limiter=self.threads)
-        name = request.path_params["name"]
+        made, name = await self._examples(), request.path_params["name"]
         if name not in made:
             raise HTTPException(404, "expected one of /examples, received another name")
         return Response(made[name].content, media_type="audio/wav")
+
+    async def _examples(self) -> dict[str, Example]:
+        try:
+            return await to_thread.run_sync(self.examples.made, limiter=self.making)
+        except UserError as raised:  # no fault of the request's
+            raise HTTPException(503, str(raised)) from raised
 
 
 def make(recogniser: Recogniser, local: bool = True) -> Starlette:
@@ -131,10 +138,8 @@ async def received(request: Request) -> Upload:
 def about(recogniser: Recogniser) -> dict[str, Any]:
     """What stands behind the answers: from the model file, and from the card beside it if it is this model's."""
     description, content = recogniser.model.description, recogniser.path.read_bytes()
-    digest, card = hashlib.sha256(content).hexdigest(), recogniser.path.with_suffix(".json")
-    known = json.loads(card.read_text(encoding="utf-8")) if card.exists() else {}
-    released = known if known.get("sha256") == digest else {}
-    metrics = released.get("metrics", {})
+    digest = hashlib.sha256(content).hexdigest()
+    released = _card(recogniser.path.with_suffix(".json"), digest)
     return {
         "status": "ok",
         "model": released.get("name", recogniser.path.name),
@@ -144,9 +149,18 @@ def about(recogniser: Recogniser) -> dict[str, Any]:
         "protocol": description.protocol,
         "labels": description.labels,
         "sample_rate": description.sample_rate,
-        "accuracy": {protocol: figures["accuracy"] for protocol, figures in metrics.items()},
+        "accuracy": {protocol: figures["accuracy"] for protocol, figures in released.get("metrics", {}).items()},
         "limits": {"bytes": MAX_BYTES, "seconds": MAX_SECONDS},
     }
+
+
+def _card(path: Path, digest: str) -> dict[str, Any]:
+    """What `make promote` wrote of a model; empty where the file is not there, or of something else."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return card if isinstance(card, dict) and card.get("sha256") == digest else {}
 
 
 def _http(request: Request, raised: HTTPException) -> Response:
@@ -165,4 +179,5 @@ def _gone(request: Request, raised: ClientDisconnect) -> Response:
 
 
 def _bug(request: Request, raised: Exception) -> Response:
-    return error(500, "this is a fault of the server, not of the recording; its log says more")
+    # Starlette answers these outside the middleware, so the headers are put on here.
+    return error(500, "this is a fault of the server, not of the recording; its log says more", HEADERS)

@@ -1,5 +1,6 @@
 """What every request has to pass, and every response carries."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -8,7 +9,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FORM_BYTES = 10_000  # what a form may add to a file
-NAMES = ("127.0.0.1", "localhost", "::1")
 HEADERS = {
     # The page is made of its own files alone; the browser itself refuses anything else.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; media-src blob:; base-uri 'none'; "
@@ -50,8 +50,8 @@ class Guard:
 
     def _refusal(self, headers: Headers) -> JSONResponse | None:
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self.local and _part(f"//{host}", "hostname") not in NAMES:
-            return error(421, f"expected this machine's own name ({', '.join(NAMES)}), received another host")
+        if self.local and not loopback(_part(f"//{host}", "hostname") or ""):
+            return error(421, "expected this machine's own name (localhost, 127.0.0.1, ::1), received another host")
         # Browsers say which page a request comes from; programs say nothing.
         if origin is not None and _part(origin, "netloc") != host:
             return error(403, "expected a request of this page or of a program, received one of another page")
@@ -83,6 +83,14 @@ def error(status: int, sentence: str, headers: dict[str, str] | None = None) -> 
 def too_large(limit: int) -> str:
     """The sentence for what is too large."""
     return f"expected at most {limit / 1e6:g} MB, received more"
+
+
+def loopback(host: str) -> bool:
+    """Whether it names this machine, and cannot be made to name another one."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _part(url: str, name: str) -> str | None:

@@ -42,7 +42,7 @@ def outline(file: BinaryIO, limit: float) -> list[float]:
             with np.errstate(over="ignore", invalid="ignore"):
                 mono = np.nan_to_num(np.abs(audio.to_mono(block)))
             peaks.append(np.maximum.reduceat(mono, np.arange(0, len(mono), step)))
-    values = _thin(np.concatenate(peaks or [np.zeros(1, np.float32)]), POINTS, np.maximum)
+    values = _thin(np.concatenate(peaks or [np.zeros(1, np.float32)]), POINTS)
     return [round(float(value), 3) for value in values / max(values.max(), np.finfo(np.float32).tiny)]
 
 
@@ -103,6 +103,6 @@ class Spectrogram:
         return [round(float(hertz)) for hertz in bank @ frequencies / bank.sum(axis=1)]
 
 
-def _thin(values: np.ndarray, most: int, combine: np.ufunc) -> np.ndarray:
-    """At most so many values, each of as many neighbours: (values,) -> (at most ``most``,)."""
-    return combine.reduceat(values, np.arange(0, len(values), -(-len(values) // most)))
+def _thin(values: np.ndarray, most: int) -> np.ndarray:
+    """At most so many values, each the maximum of as many neighbours: (values,) -> (at most ``most``,)."""
+    return np.maximum.reduceat(values, np.arange(0, len(values), -(-len(values) // most)))

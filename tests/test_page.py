@@ -1,5 +1,6 @@
 """The page of ``python -m demo`` in a real browser: what people do with it, and that it asks nobody else."""
 
+import json
 import re
 import shutil
 import time
@@ -16,7 +17,7 @@ from ser import EMOTIONS
 from tests.served import served
 
 playwright = pytest.importorskip("playwright.sync_api")
-expect, Page, Browser = playwright.expect, playwright.Page, playwright.Browser
+expect, Page, Browser, Route = playwright.expect, playwright.Page, playwright.Browser, playwright.Route
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
@@ -76,6 +77,11 @@ def answered(page: Page) -> str:
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
     expect(page.locator("#emotion")).to_be_visible()
     return page.locator("#emotion").inner_text().split()[0].lower()
+
+
+def refuse(route: Route, status: int, sentence: str) -> None:
+    """Answer in the server's place."""
+    route.fulfill(status=status, body=json.dumps({"error": sentence}))
 
 
 def is_drawn(page: Page, figure: str) -> None:
@@ -141,13 +147,44 @@ def test_a_microphone_that_is_refused_is_a_sentence(browser: Browser, url: str) 
     page.close()
 
 
-def test_a_recording_that_cannot_begin_leaves_no_microphone_on(page: Page) -> None:
+def test_the_keyboard_starts_and_stops_a_recording(page: Page) -> None:
+    page.locator("#record").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name=re.compile("Stop 0:0[1-9]")).wait_for()
+    expect(page.locator("#record")).to_be_focused()
+    page.keyboard.press("Space")
+    answered(page)
+
+
+def test_a_late_answer_leaves_a_recording_alone(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/predict?*", lambda route: held.append(route))
+    page.get_by_role("button", name="Silence").click()
+    until = time.monotonic() + PATIENCE / 1000
+    while not held and time.monotonic() < until:
+        page.wait_for_timeout(20)
+    page.locator("#record").click()
+    stop = page.get_by_role("button", name=re.compile("Stop 0:0[1-9]"))
+    stop.wait_for()
+    with page.expect_response("**/predict?*"):
+        held[0].continue_()
+    page.wait_for_timeout(200)
+    expect(page.locator("#answer")).to_be_hidden()
+    expect(page.locator("#status")).to_be_empty()
+    page.unroute("**/predict?*")
+    stop.click()
+    answered(page)
+    expect(page.locator("#source")).to_contain_text("recording.wav")
+
+
+@pytest.mark.parametrize("broken", ["AudioContext", "AudioWorkletNode", "AudioWorklet.prototype.addModule"])
+def test_a_recording_that_cannot_begin_leaves_no_microphone_on(page: Page, broken: str) -> None:
     page.evaluate(
         """() => {
             const devices = navigator.mediaDevices, open = devices.getUserMedia.bind(devices);
             devices.getUserMedia = async (wanted) => (window.opened = await open(wanted));
-            AudioWorklet.prototype.addModule = async () => { throw new Error("The tap did not load."); };
-        }"""
+            BROKEN = function () { throw new Error("The tap did not load."); };
+        }""".replace("BROKEN", broken)
     )
     page.locator("#record").click()
     expect(page.get_by_role("alert")).to_have_text("The tap did not load.")
@@ -171,6 +208,15 @@ def test_what_the_browser_alone_decodes_is_answered(page: Page) -> None:
     )
     answered(page)
     expect(page.locator("#source")).to_contain_text("memo.webm")
+
+
+def test_what_was_decoded_here_and_is_refused_then_says_why(page: Page, clip: Path) -> None:
+    """A long m4a is not told to be converted: it is too long."""
+    answers = [(422, "received MP4; convert it"), (413, "expected at most 10 minutes")]
+    page.route("**/predict?*", lambda route: refuse(route, *answers.pop(0)))
+    page.get_by_label("Choose a file").set_input_files(clip)
+    expect(page.get_by_role("alert")).to_have_text("expected at most 10 minutes")
+    assert not answers
 
 
 def test_a_bad_file_is_a_sentence_and_the_next_one_is_answered(page: Page, clip: Path) -> None:
@@ -304,6 +350,40 @@ def test_text_can_be_read(page: Page, scheme: str) -> None:
     page.evaluate("fail => (fail.hidden = false, fail.textContent = 'x')", page.locator("#error").element_handle())
     poor = page.evaluate(CONTRAST)
     assert not poor
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_part_of_a_timeline_can_be_seen(page: Page, scheme: str) -> None:
+    """Contrast of its edge with what is behind it: 3 at least (WCAG 2.2, 1.4.11)."""
+    page.emulate_media(color_scheme=scheme)
+    page.get_by_role("button", name="Several in a row").click()
+    answered(page)
+    contrasts = page.evaluate(EDGES, [*EMOTIONS])
+    assert len(contrasts) == len(EMOTIONS) + 1 and min(contrasts.values()) >= 3, contrasts
+
+
+EDGES = """(emotions) => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    const light = (colour) => {
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+        const [red, green, blue] = [...canvas.getImageData(0, 0, 1, 1).data].map((v) => linear(v / 255));
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const field = light(getComputedStyle(document.querySelector("#timeline .field")).fill);
+    const contrast = (colour) => {
+        const [low, high] = [light(colour), field].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+    };
+    const part = document.querySelector("#timeline .part");
+    const edge = (emotion) => {
+        part.style.setProperty("--tone", `var(--${emotion})`);
+        return contrast(getComputedStyle(part).stroke);
+    };
+    const found = Object.fromEntries(emotions.map((emotion) => [emotion, edge(emotion)]));
+    return { ...found, unsure: contrast(getComputedStyle(document.querySelector("#timeline .stripe")).stroke) };
+}"""
 
 
 CONTRAST = """() => {

@@ -1,5 +1,6 @@
 """The API of ``python -m demo``: the answers of the command line, its limits, and nothing that looks like a trace."""
 
+import asyncio
 import base64
 import json
 import re
@@ -8,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,9 +21,15 @@ import numpy as np
 import pytest
 import requests
 import soundfile
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message
 
 import ser
-from demo import app, examples, pictures
+from demo import app, examples, guard, pictures
 from ser import EMOTIONS, params
 from ser.errors import UserError
 from ser.features import column_indices
@@ -88,6 +97,9 @@ def test_figures_are_those_of_the_card_of_this_very_model(folder: Path, tmp_path
     assert app.about(recogniser)["accuracy"] == {"word": 0.25} and app.about(recogniser)["model"] == "a name"
     (tmp_path / "model.json").write_text(json.dumps(card | {"sha256": "another"}))
     assert app.about(recogniser)["accuracy"] == {} and app.about(recogniser)["model"] == "model.onnx"
+    for foreign in ("[]", "{", '"text"'):
+        (tmp_path / "model.json").write_text(foreign)
+        assert app.about(recogniser)["accuracy"] == {}
 
 
 def test_several_are_answered_at_once(url: str, folder: Path) -> None:
@@ -248,10 +260,68 @@ def test_on_the_network_any_name_will_do_but_no_foreign_page(folder: Path) -> No
         server.communicate()
 
 
-def test_a_fault_of_the_server_is_a_sentence_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    response = app._bug(None, ZeroDivisionError("secret"))  # type: ignore[arg-type]
-    assert response.status_code == 500 and b"secret" not in response.body
-    assert app.make(ser.load(folder / "model.onnx")).debug is False
+def asked(application: Starlette, path: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of a GET, without a network; what the application raises after its answer is dropped."""
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"host", b"localhost")]}
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    with suppress(ZeroDivisionError):
+        asyncio.run(application(scope, receive, send))
+    headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+    return messages[0]["status"], headers, b"".join(message.get("body", b"") for message in messages[1:])
+
+
+def test_a_fault_of_the_server_is_a_sentence_too(folder: Path) -> None:
+    def broken(request: Request) -> Response:
+        raise ZeroDivisionError("secret")
+
+    application = app.make(ser.load(folder / "model.onnx"))
+    application.router.routes.insert(0, Route("/broken", broken))
+    status, headers, body = asked(application, "/broken")
+    assert status == 500 and json.loads(body).keys() == {"error"} and b"secret" not in body
+    assert headers.items() >= {name.lower(): value for name, value in guard.HEADERS.items()}.items()
+
+
+def test_a_missing_synthesiser_is_no_fault_of_the_request(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise UserError("expected espeak-ng, found none")
+
+    monkeypatch.setattr("ser.synthetic.synthesise", missing)
+    application = app.make(ser.load(folder / "model.onnx"))
+    for path in ("/examples", "/examples/long.wav"):
+        status, _, body = asked(application, path)
+        assert status == 503 and json.loads(body) == {"error": "expected espeak-ng, found none"}
+
+
+def test_examples_that_are_being_made_keep_no_recording_waiting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = threading.Event()
+    monkeypatch.setattr(examples.Examples, "_make", lambda _: {"one": ready.wait(60)})
+
+    async def crowd() -> None:
+        service = app.Service(ser.load(folder / "model.onnx"))
+        many = 2 * int(service.threads.total_tokens)
+        waiting = [asyncio.create_task(service._examples()) for _ in range(many)]
+        await asyncio.sleep(0.2)
+        await asyncio.wait_for(to_thread.run_sync(lambda: None, limiter=service.threads), 30)
+        assert not any(task.done() for task in waiting)
+        ready.set()
+        assert await asyncio.gather(*waiting) == [{"one": True}] * many
+
+    asyncio.run(crowd())
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("localhost", True), ("127.0.0.2", True), ("::1", True), ("0.0.0.0", False), ("localhost.evil.example", False)],
+)
+def test_which_addresses_are_this_machine_alone(host: str, expected: bool) -> None:
+    assert guard.loopback(host) == expected
 
 
 # --- Starting and ending -------------------------------------------------------------------------------------------

@@ -75,8 +75,8 @@ export function timeline(host, parts, labels, duration, seek) {
     const row = labels.indexOf(emotion), place = { x: made.x(start), width: Math.max(made.x(end) - made.x(start), 1.5) };
     const block = row < 0
       ? element("rect", { ...place, y: 0, height, fill: "url(#unsure)" }, made.svg)
-      : element("rect", { ...place, y: lane * row + 3, height: lane - 6, rx: 3 }, made.svg);
-    if (row >= 0) block.style.fill = `var(--${emotion})`;
+      : element("rect", { ...place, y: lane * row + 3, height: lane - 6, rx: 3, class: "part" }, made.svg);
+    block.style.setProperty("--tone", `var(--${emotion})`);
     element("title", {}, block, `${clock(start)} – ${clock(end)} ${emotion}${row < 0 ? "" : " " + percent(probability)}`);
   }
   finish(made, height, duration, seek);

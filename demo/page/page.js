@@ -47,8 +47,12 @@ async function sent(file, name) {
     const first = await post(file, name);
     if (first.status !== 422) return given(first);
     // What the server does not decode, the browser may: m4a of a telephone, say.
-    const again = await converted(file, about.sample_rate).then((sound) => sound.size <= bytes && post(sound, name), () => null);
-    return given(again && again.ok ? again : first);
+    const sound = await converted(file, about.sample_rate).catch(() => null);
+    if (!sound) return given(first);
+    const seconds = sound.size / 2 / about.sample_rate; // 16 bits each
+    if (sound.size > bytes) throw new Error(`${name}: expected at most ${about.limits.seconds / 60} minutes, received ${clock(seconds, 0)}`);
+    const again = await post(sound, name);
+    return given(again.status === 422 ? first : again); // the first reason speaks of the file, not of a copy
   }
   throw new Error(`${name}: expected at most ${bytes / 1e6} MB, received ${(file.size / 1e6).toFixed(1)} MB`);
 }
@@ -98,7 +102,8 @@ function show({ pictures, ...answer }, file) {
   $("player").src = URL.createObjectURL(file);
   $("answer").hidden = false;
   draw();
-  $("answer").scrollIntoView({ behavior: "smooth", block: "start" });
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  $("answer").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
   $("answer").focus({ preventScroll: true });
 }
 
@@ -139,10 +144,13 @@ function draw() {
   head();
 }
 
+let frame = 0;
+
 function head() {
   const player = $("player");
+  cancelAnimationFrame(frame); // one after the other, whoever asks
   document.querySelectorAll("figure svg").forEach((svg) => svg.moveTo?.(player.currentTime, player.currentTime > 0));
-  if (!player.paused) requestAnimationFrame(head);
+  if (!player.paused) frame = requestAnimationFrame(head);
 }
 
 // --- Giving a recording
@@ -165,15 +173,19 @@ async function toggle() {
   if (stop) {
     const ended = stop;
     stop = null;
-    button.ariaPressed = "false";
+    button.classList.remove("recording");
     label.textContent = "Record";
     $("level").style.transform = "";
     const sound = await ended();
     return ask(sound, "recording.wav");
   }
+  if (button.ariaDisabled === "true") return; // the browser still asks for the microphone
+  turn++; // an answer that is under way would take the page from under the recording
+  $("status").textContent = "";
+  $("answer").ariaBusy = "false";
   fail("");
   mark(null);
-  button.disabled = true;
+  button.ariaDisabled = "true"; // `disabled` would take the focus away
   try {
     stop = await record((seconds, level) => {
       if (!stop) return; // the last block comes after the end
@@ -181,13 +193,13 @@ async function toggle() {
       $("level").style.transform = `scaleX(${Math.min(1, Math.sqrt(level))})`;
       if (seconds >= MAX_RECORDING) toggle();
     });
-    button.ariaPressed = "true";
+    button.classList.add("recording");
     label.textContent = "Stop 0:00";
   } catch (error) {
     const told = { NotAllowedError: "The browser was not allowed to use the microphone.", NotFoundError: "The browser finds no microphone." };
     fail(told[error.name] ?? error.message);
   }
-  button.disabled = false;
+  button.ariaDisabled = "false";
 }
 
 // --- What does not change

@@ -36,25 +36,26 @@ export async function record(tell) {
   if (!navigator.mediaDevices) throw new Error("The browser gives the microphone to pages on localhost or over https only.");
   const raw = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
   const stream = await navigator.mediaDevices.getUserMedia({ audio: raw });
-  const context = new AudioContext();
+  const blocks = [];
+  let context, count = 0;
   const release = async () => {
     stream.getTracks().forEach((track) => track.stop());
-    await context.close();
+    await context?.close();
   };
   try {
+    context = new AudioContext();
     await context.audioWorklet.addModule("tap.js");
+    const tap = new AudioWorkletNode(context, "tap");
+    tap.port.onmessage = ({ data }) => {
+      blocks.push(data);
+      count += data.length;
+      tell(count / context.sampleRate, Math.max(...data.map(Math.abs)));
+    };
+    context.createMediaStreamSource(stream).connect(tap);
   } catch (error) {
     await release(); // or the microphone would stay on
     throw error;
   }
-  const tap = new AudioWorkletNode(context, "tap"), blocks = [];
-  let count = 0;
-  tap.port.onmessage = ({ data }) => {
-    blocks.push(data);
-    count += data.length;
-    tell(count / context.sampleRate, Math.max(...data.map(Math.abs)));
-  };
-  context.createMediaStreamSource(stream).connect(tap);
   return async () => {
     await release();
     const samples = new Float32Array(count);
