@@ -47,7 +47,7 @@ pull-request: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/pull_request.sh "$(BASE)"
 
 promote: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.promote $(if $(FORCE),--force)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tools.promote $(if $(filter 1,$(FORCE)),--force)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,13 +80,34 @@ def test_it_stops_and_goes_on(search: Search) -> None:
 
 
 def test_it_never_touches_the_test_part_nor_the_workspace(search: Search) -> None:
-    search.project.folder.joinpath("recordings/anna").mkdir()
-    search.project.folder.joinpath("recordings/anna/clip.wav").touch()
+    search.project.folder.joinpath("recordings/anna b").mkdir()
+    search.project.folder.joinpath("recordings/anna b/clip.wav").touch()
+    search.project.set(corpora=["folder"])
+    before = search.project.run("git", "status", "--porcelain").stdout
     assert search.run("word", "--trials", "1").returncode == 0
+    assert search.project.run("git", "status", "--porcelain").stdout == before
     (call,) = search.calls()
     assert call[:3] == ["exp", "run", "--temp"] and call[-1] == "train@word"
     assert not [part for part in call if "evaluate" in part or "summarise" in part]
-    assert call[call.index("-C") + 1] == "recordings/anna/"
+    assert call[call.index("-C") + 1] == "recordings/anna b/"
+
+
+def test_a_folder_elsewhere_is_one_line(search: Search, tmp_path: Path) -> None:
+    search.project.set(corpora=["folder"], folder=str(tmp_path.parent))
+    refused = search.run("word", "--trials", "1")
+    assert refused.returncode == 1 and not search.calls_log.exists()
+    assert "error: folder: expected a folder of this repository, received" in refused.stderr
+
+
+def test_the_loss_is_that_of_the_epochs_that_are_kept(search: Search) -> None:
+    """The curves have val_loss 9, the learning rate, 9."""
+    for average, kept in ((0, 1), (0.4, 2)):
+        search.project.set(train={"epochs": 5, "average": average})
+        shutil.rmtree(search.project.folder / "search", ignore_errors=True)
+        result = search.run("word", "--trials", "1")
+        lr = float(next(part for part in search.calls()[-1] if part.startswith("train.lr=")).split("=")[1])
+        loss = float(result.stdout.split("val_loss ")[1].split()[0])
+        assert loss == pytest.approx(lr if kept == 1 else (lr + 9) / 2, abs=1e-4)
 
 
 def test_it_refuses_to_mix_what_cannot_be_compared(search: Search) -> None:

@@ -96,7 +96,7 @@ def confusion(protocol: str) -> str:
     shares = pd.crosstab(answers.actual, answers.predicted, normalize="index") * 100
     shares = shares.reindex(index=EMOTIONS, columns=EMOTIONS, fill_value=0).round().astype(int)
     rows = [f"| **{actual}** | {' | '.join(map(str, shares.loc[actual]))} |" for actual in EMOTIONS]
-    head = [f"| actual ↓ heard → (%) | {' | '.join(EMOTIONS)} |", f"|---|{'--:|' * len(EMOTIONS)}"]
+    head = [f"| actual ↓ predicted → (%) | {' | '.join(EMOTIONS)} |", f"|---|{'--:|' * len(EMOTIONS)}"]
     return "\n".join(head + rows)
 
 

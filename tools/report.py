@@ -69,7 +69,9 @@ def detail(protocol: str) -> dict[str, Any]:
         "name": protocol,
         "pictures": [(name.removesuffix(".png"), picture(folder / name)) for name in first + others],
         "emotions": pd.read_csv(folder / "per_class.csv").to_dict("records"),
-        "confusions": confusions(pd.read_csv(folder / "misheard.csv", dtype={"text": str}, keep_default_na=False)),
+        "confusions": confusions(
+            pd.read_csv(folder / "misheard.csv", dtype={"text": str, "speaker": str}, keep_default_na=False)
+        ),
     }
 
 

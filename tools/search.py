@@ -3,7 +3,8 @@
     python -m tools.search word --trials 20
 
 A trial is `dvc exp run --temp train@<protocol>`: it trains in a folder of its own, so that the workspace stays free,
-and goes no further, so that the test part is never touched. What is made small is the best epoch's val_loss.
+and goes no further, so that the test part is never touched. What is made small is val_loss: that of the best epoch, or
+with `train.average` the mean over the epochs whose weights are averaged.
 Ctrl-C stops the search and the same command goes on with it: search/<protocol>.db remembers. At its end a table of
 the best trials is printed and search/<protocol>.png shows which parameters mattered.
 """
@@ -23,7 +24,7 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
-from ser import errors, pictures
+from ser import errors, params, pictures
 
 FOLDER = Path("search")
 SPACE: dict[str, BaseDistribution] = {
@@ -50,7 +51,7 @@ def main() -> None:
     study = open_study(protocol, settings)
     try:
         while len(completed(study)) < arguments.trials:
-            run_trial(study, protocol, settings["folder"], arguments.trials)
+            run_trial(study, protocol, settings, arguments.trials)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped with {len(completed(study))} trials; the same command goes on\n")
         raise
@@ -81,13 +82,15 @@ def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: trial.value or 0.0)
 
 
-def run_trial(study: optuna.Study, protocol: str, folder: str, wanted: int) -> None:
+def run_trial(study: optuna.Study, protocol: str, settings: dict[str, Any], wanted: int) -> None:
     """One experiment; its result goes into the study."""
+    # A temporary experiment sees what git tracks, and git ignores recordings of one's own.
+    own = recordings(settings["folder"]) if "folder" in settings["corpora"] else []
+    averaged = params.load("train").averaged()
     trial = study.ask(SPACE)
     name = f"search-{protocol}-{trial.number}"
     command = ["dvc", "exp", "run", "--temp", "--name", name]
-    # A temporary experiment sees what git tracks, and git ignores recordings of one's own.
-    command += [part for path in git("ls-files", "--others", "--directory", folder).split() for part in ("-C", path)]
+    command += [part for path in own for part in ("-C", path)]
     command += [part for key, value in trial.params.items() for part in ("--set-param", f"{key}={value}")]
     try:
         result = subprocess.run([*command, f"train@{protocol}"], capture_output=True, text=True)
@@ -97,18 +100,38 @@ def run_trial(study: optuna.Study, protocol: str, folder: str, wanted: int) -> N
     except BaseException:  # Ctrl-C above all: no trial is left behind as if it were still running
         study.tell(trial, state=TrialState.FAIL)
         raise
-    epoch = history.val_loss.argmin()
-    loss, accuracy = float(history.val_loss.iloc[epoch]), float(history.val_accuracy.iloc[epoch])
-    trial.set_user_attr("val_accuracy", accuracy)
+    best = int(history.val_loss.argmin())
+    kept = history.tail(averaged) if averaged else history.iloc[best : best + 1]
+    loss = float(kept.val_loss.mean())
+    trial.set_user_attr("val_accuracy", float(kept.val_accuracy.mean()))
     study.tell(trial, loss)
     choice = "  ".join(f"{key.removeprefix('train.')} {shorten(value)}" for key, value in trial.params.items())
     print(f"{len(completed(study)):3}/{wanted}  {name}  val_loss {loss:.4f}  {choice}", flush=True)
 
 
+def recordings(folder: str) -> list[str]:
+    """What git does not track in a folder.
+
+    Raises:
+        UserError: git does not know the folder.
+    """
+    try:
+        return [path for path in git("ls-files", "--others", "--directory", "-z", folder).split("\0") if path]
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip()
+        raise errors.UserError(f"folder: expected a folder of this repository, received {folder}: {reason}") from error
+
+
 def recorded_history(name: str, protocol: str) -> pd.DataFrame:
-    """The training curves that an experiment recorded."""
+    """The training curves that an experiment recorded.
+
+    Raises:
+        UserError: it recorded nothing.
+    """
     pattern = f"refs/exps/*/*/{name}"
     revision = git("for-each-ref", "--sort=-creatordate", "--count=1", "--format=%(objectname)", pattern).strip()
+    if not revision:  # git would take the name of no commit for what is staged
+        raise errors.UserError(f"{name}: expected an experiment that DVC recorded, found none")
     return pd.read_csv(io.StringIO(git("show", f"{revision}:plots/{protocol}/history.csv")))
 
 
