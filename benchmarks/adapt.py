@@ -23,10 +23,16 @@ Clips = list[tuple[Path, str]]  # with their emotions
 
 
 def speakers(name: str, folder: Path) -> list[Clips]:
-    """Clips of each speaker of a corpus."""
+    """Clips of each speaker of a corpus.
+
+    Raises:
+        UserError: there is none.
+    """
     found: defaultdict[str, Clips] = defaultdict(list)
     for path, clip in corpora.clips_in(name, folder):
         found[clip.speaker].append((path, clip.emotion))
+    if not found:
+        raise errors.UserError(f"{folder}: expected clips of {name}, found none")
     return list(found.values())
 
 

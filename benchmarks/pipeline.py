@@ -11,8 +11,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -34,16 +34,9 @@ def measure(command: list[str], folder: Path) -> tuple[float, float]:
     begin = time.perf_counter()
     process = psutil.Popen(command, cwd=folder)
     peak = 0
-
-    def watch() -> None:
-        nonlocal peak
-        while process.poll() is None:
-            peak = max(peak, _memory(process))
-            time.sleep(0.2)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    watcher.join()
+    while process.poll() is None:
+        peak = max(peak, _memory(process))
+        time.sleep(0.2)
     if process.returncode:
         raise errors.UserError(f"{' '.join(command)} failed with status {process.returncode}")
     return time.perf_counter() - begin, peak / 1e6
@@ -52,11 +45,10 @@ def measure(command: list[str], folder: Path) -> tuple[float, float]:
 def _memory(process: psutil.Process) -> int:
     """Bytes of a process and all it has started; one that ends meanwhile counts nothing."""
     total = 0
-    try:
+    with suppress(psutil.Error):
         for one in [process, *process.children(recursive=True)]:
-            total += one.memory_info().rss
-    except psutil.Error:
-        pass
+            with suppress(psutil.Error):
+                total += one.memory_info().rss
     return total
 
 

@@ -39,7 +39,7 @@ def measure(command: list[str]) -> tuple[float, float]:
         if status:
             notes.seek(0)
             raise errors.UserError(f"{command} failed:\n{notes.read().decode()}")
-    return time.perf_counter() - begin, usage.ru_maxrss / 1024
+    return time.perf_counter() - begin, usage.ru_maxrss * 1024 / 1e6  # Linux counts in KiB
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import onnx
 import onnxruntime
 import soxr
 
-from ser import EMOTIONS, audio, confidence, errors, manifest, shards
+from ser import AUDIO_ENDINGS, EMOTIONS, audio, confidence, errors, manifest, shards
 from ser.recogniser import TRAINED, Recogniser
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
@@ -122,7 +122,9 @@ def collect(recogniser: Recogniser, folders: dict[str, Path]) -> tuple[dict[str,
     for name, spoil in spoilt(0).items():
         sets[f"test, {name}"] = [frames(recogniser, spoil(clip)) for clip in clips], some.label.to_numpy()
     for name, folder in folders.items():
-        paths = sorted(path for path in folder.rglob("*") if path.suffix in (".wav", ".flac"))
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_ENDINGS)
+        if not paths:
+            raise errors.UserError(f"{folder}: expected recordings, found none")
         chosen = np.random.default_rng(0).choice(len(paths), min(SPEECH, len(paths)), replace=False)
         sets[name] = [frames(recogniser, audio.resample(*audio.read(paths[i]), RATE)) for i in chosen], None
     random = np.random.default_rng(1)
@@ -156,7 +158,19 @@ def opened_up(path: Path) -> onnxruntime.InferenceSession:
 def nearness(
     session: onnxruntime.InferenceSession, recogniser: Recogniser, train: list[np.ndarray]
 ) -> Callable[[list[np.ndarray]], dict[str, np.ndarray]]:
-    """All scores, larger is more familiar, as a function of clips; and the answers."""
+    """Learn what is familiar.
+
+    Args:
+        session: from ``opened_up``.
+        recogniser: the same model.
+        train: training clips, (frames, columns) each.
+
+    Returns:
+        A function of clips: by name, the answers (clips,), indices into ``EMOTIONS``, and every score (clips,), larger
+        is more familiar. ``energy``: W. Liu et al., NeurIPS 2020. ``pooled``: a Mahalanobis distance of what the last
+        layers get, after K. Lee et al., NeurIPS 2018, with one covariance for all emotions, to which 0.01 of its mean
+        variance is added: in some directions there is none.
+    """
 
     def run(clips: list[np.ndarray]) -> list[np.ndarray]:
         outputs = [session.run(None, {"frames": clip[None]}) for clip in clips]

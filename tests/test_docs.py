@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 
 # Every program of the repository. (tools/plots_page.py and tools/comment.py are parts of `make`.)
-PROGRAMS = [
+PROGRAMS = ["demo", "ser.predict"] + [
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
     for folder in ("stages", "tools", "research", "benchmarks")
     for path in sorted((ROOT / folder).glob("*.py"))

@@ -126,7 +126,7 @@ def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers()))))
-def test_any_mapping_is_accepted_or_refused_in_one_line(content: dict) -> None:
+def test_any_mapping_is_refused_and_named(content: dict) -> None:
     try:
         params.check(params.Train, content, "train")
     except UserError as error:

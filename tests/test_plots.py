@@ -62,12 +62,14 @@ def axes(chart: dict) -> list[dict[str, str]]:
     return [titles for titles in found if any(titles.values())] or [{"x": "", "y": ""}]
 
 
-def test_the_rows_of_a_confusion_matrix_add_up_to_one(project: Project) -> None:
+def test_a_confusion_matrix_has_shares_of_the_actual_emotion(project: Project) -> None:
     content = json.loads((project.folder / ".dvc/plots/confusion.json").read_text(encoding="utf-8"))
     totals = content["spec"]["transform"][1]
     assert totals["joinaggregate"][0] == {"op": "sum", "field": "clips", "as": "row"}
     assert totals["groupby"] == ["rev", "<DVC_METRIC_Y>"]  # y is the actual emotion
-    for chart in (Path(project.folder) / "dvc.yaml").read_text(encoding="utf-8").split("template: confusion\n")[1:]:
+    charts = (Path(project.folder) / "dvc.yaml").read_text(encoding="utf-8").split("template: confusion\n")[1:]
+    assert charts
+    for chart in charts:
         assert "x: predicted\n            y: actual\n" in chart
 
 

@@ -23,7 +23,7 @@ import soundfile
 import soxr
 
 import ser
-from ser import EMOTIONS, artifact, confidence, decode, params, predict, recogniser, report
+from ser import EMOTIONS, confidence, params, predict, recogniser, report
 from ser.errors import UserError
 from ser.timeline import Segment, Verdict
 from stages import features as features_stage
@@ -322,8 +322,8 @@ def test_the_temperature_that_was_put_in_is_found() -> None:
 def test_a_perfect_validation_part_gives_no_certainty() -> None:
     labels = np.arange(70) % 7
     temperature = confidence.fit_temperature(np.eye(7)[labels] * 0.93 + 0.01, labels)
-    assert 0.25 <= temperature <= 1.5
-    assert 0.25 <= confidence.fit_temperature(np.eye(7)[labels], labels) <= 10
+    assert 0.6 < temperature < 1  # without the clip that is shared by all emotions, as sure as can be: 0.25
+    assert confidence.fit_temperature(np.eye(7)[labels], labels) > 5  # as sure as a float can be: far too sure
 
 
 def test_the_distance_is_one_for_what_it_was_fitted_on() -> None:
@@ -553,6 +553,5 @@ def test_nothing_heavy_is_imported(folder: Path, clip: Path) -> None:
 
 def test_helpers_are_what_the_library_exports() -> None:
     assert ser.Segment is Segment and ser.load is recogniser.load
-    assert artifact.Artifact and decode.opened
     with pytest.raises(AttributeError, match="nothing"):
         _ = ser.nothing  # type: ignore[attr-defined]
