@@ -107,15 +107,14 @@ def main() -> None:
     if given.adapt:
         print(f"adapted to {recogniser.adapt(checked(given.adapt)):.1f} s of recordings", file=sys.stderr)
     write = report.writer(given.json, given.csv, recogniser.labels)
-    failed = count = 0
+    failed = False
     last: Result | None = None
     if given.mic is not None:
-        last, count = microphone(recogniser, given.mic), 1
+        last = microphone(recogniser, given.mic)
         write("microphone", last)
     for name, answer in answers(recogniser, clips):
-        count += 1
         if isinstance(answer, errors.UserError):
-            failed += 1
+            failed = True
             sys.stdout.flush()
             print(report.printable(f"error: {answer}"), file=sys.stderr, flush=True)
         else:
