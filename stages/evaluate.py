@@ -48,7 +48,9 @@ def main() -> None:
         "duration_only": round(duration_only(trained_on, test), 6),
         "shuffled_labels": round(float((control.argmax(axis=1) == actual).mean()), 6),
     }
+    matched = metrics.length_matched(actual, answers.argmax(axis=1), test.duration.to_numpy())
     figures = {"corpus": corpus, "protocol": protocol, **metrics.evaluate(actual, answers), "control": controls}
+    figures |= {"length_matched": matched}
     for folder in (METRICS, PREDICTIONS):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{protocol}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

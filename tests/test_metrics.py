@@ -26,6 +26,29 @@ def test_figures_by_hand() -> None:
     assert figures["n_test"] == 6
 
 
+def test_length_matched_by_hand() -> None:
+    # Around 1.0 s: two of anger, one right, and one of disgust, right; around 2.0 s: two of fear, alone; around 3.0 s:
+    # one of anger, one of disgust, one of fear, all taken for fear.
+    seconds = np.array([1.01, 1.02, 1.09, 2.0, 2.0, 3.0, 3.0, 3.0])
+    actual, predicted = np.array([0, 0, 1, 2, 2, 0, 1, 2]), np.array([0, 1, 1, 2, 2, 2, 2, 2])
+    figures = metrics.length_matched(actual, predicted, seconds)
+    assert figures["accuracy"] == pytest.approx((0.5 + 1 + 1) / 5) and figures["chance"] == pytest.approx(2 / 5)
+    assert metrics.length_matched(np.array([0, 1]), np.array([0, 1]), np.array([1.0, 2.0])) == {}
+
+
+def test_length_alone_is_chance_where_lengths_are_matched() -> None:
+    """Who knows the likeliest emotion of every length, and nothing else."""
+    random = np.random.default_rng(0)
+    actual = np.repeat(np.arange(7), 3000)
+    seconds = random.normal(1 + actual / 4, 0.3)
+    bins = (seconds / metrics.MATCHED).astype(int)
+    likeliest = {place: np.bincount(actual[bins == place]).argmax() for place in np.unique(bins)}
+    predicted = np.array([likeliest[place] for place in bins])
+    assert (predicted == actual).mean() > 0.3
+    figures = metrics.length_matched(actual, predicted, seconds)
+    assert figures["accuracy"] == pytest.approx(figures["chance"])
+
+
 def test_perfect_answers() -> None:
     labels = np.arange(7)
     figures = metrics.evaluate(labels, one_hot(list(labels)))

@@ -136,6 +136,8 @@ def test_metrics_keep_the_contract(project: Project) -> None:
         assert list(figures.pop("recall")) == list(EMOTIONS)
         assert set(figures.pop("control")) == {"duration_only", "shuffled_labels"}
         assert figures.pop("log_loss") > 0
+        matched = figures.pop("length_matched")
+        assert 0 < matched["chance"] <= 0.5 and 0 <= matched["accuracy"] <= 1
         names = {"accuracy", "uar", "macro_f1", "ece", "accuracy_low", "accuracy_high"}
         assert figures.keys() == names and all(0 <= value <= 1 for value in figures.values())
         assert figures["accuracy_low"] <= figures["accuracy"] <= figures["accuracy_high"]
