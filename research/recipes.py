@@ -1,8 +1,8 @@
 """What was tried: changes of section ``train`` of params.yaml, by name, in the order in which they were tried.
 
-The one that changes nothing is the default. "Perturbed" is ``shift`` and ``scale``, "statistics" is what is pooled.
-"Four members" and what follows are "prosody, perturbed, statistics", too; the others are one network. Weights that are
-not averaged are those that ``val`` chose.
+The one that changes nothing is the default; those after it take one thing away from it. "Perturbed" is ``shift`` and
+``scale``, "statistics" is what is pooled. "Four members" and what follows are "prosody, perturbed, statistics", too;
+the others are one network. Weights that are not averaged are those that ``val`` chose.
 """
 
 from typing import Any
@@ -24,5 +24,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "four members, weights averaged": PROSODY,
     "four members, weights averaged, flux": ALONE,
     "four members, weights averaged, flux, an expert": {},
+    "the default, not perturbed": {"shift": 0.0, "scale": 0.0},
+    "the default, mean pooling": {"pooling": "mean"},
+    "the default, one member": {"members": 1},
+    "the default, early stopping": {"average": 0.0},
+    "the default, without flux": {"use": ["prosody"]},
 }
 DEFAULT = next(name for name, changes in RECIPES.items() if not changes)

@@ -217,15 +217,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.mark.slow
 def test_no_statistic_of_the_test_speaker_reaches_the_model(project: Project) -> None:
-    """The test speaker's features become noise: what the model answers and says of itself stays the same."""
+    """The test speaker's features become noise: weights, answers and what the model says of itself stay."""
     script = """
-import json, sys, numpy as np
+import hashlib, json, sys, numpy as np, onnx
 from ser.artifact import Artifact
+weights = [(one.name, hashlib.sha256(onnx.numpy_helper.to_array(one).tobytes()).hexdigest())
+           for one in onnx.load("models/speaker_oaf/model.onnx").graph.initializer]
+assert len(weights) > 10, weights
 model = Artifact("models/speaker_oaf/model.onnx")
 columns = model.session.get_inputs()[0].shape[2]
 frames = np.random.default_rng(1).normal(-10, 20, (50, 60, columns)).astype(np.float32)
 metadata = model.session.get_modelmeta().custom_metadata_map
-print(json.dumps([metadata, model.probabilities(frames).tolist()], sort_keys=True))
+print(json.dumps([metadata, weights, model.probabilities(frames).tolist()], sort_keys=True))
 """
     said = []
     for name in ("before", "after"):
