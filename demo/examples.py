@@ -7,7 +7,6 @@ had recorded them; of those, the first ones that the model answers are taken, ea
 
 import io
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,17 +48,15 @@ class Examples:
 
     def __init__(self, recogniser: Recogniser) -> None:
         self.recogniser = recogniser
-        self._lock = threading.Lock()
         self._made: dict[str, Example] = {}
 
     def made(self) -> dict[str, Example]:
-        """Examples by the name of their file.
+        """Examples by the name of their file. For one thread at a time.
 
         Raises:
             UserError: the synthesiser is missing or failed.
         """
-        with self._lock:
-            self._made = self._made or self._make()
+        self._made = self._made or self._make()
         return self._made
 
     def _make(self) -> dict[str, Example]:
