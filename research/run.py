@@ -42,8 +42,8 @@ CLIPS_PER_EPOCH = 1200  # about as many as one actress has: a proxy's are repeat
 CLIPS_PER_EPOCH_ALONE = 300  # where one speaker of a proxy is trained on alone, with some 50 clips
 VAL_EVERY = 8  # of a proxy's training clips, one in this many is for val, as split.val_folds has it
 LONGEST = 3.0  # seconds that are kept of a proxy's clip, as long as the longest one of TESS
-# Speakers that no recipe was chosen on, for one check by `--kept-back`. (An early trial, of another network on TESS, had
-# them among its training clips: docs/unseen-speakers-trials.md.)
+# Speakers that no recipe was chosen on, for one check by `--kept-back`. (An early trial, of another network, had them
+# among its training clips: docs/unseen-speakers-trials.md.)
 KEPT_BACK = {"ravdess": [f"ravdess{actor}" for actor in range(13, 25)]}
 Clips = list[np.ndarray]
 
