@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.run import COPIES, corpus, known
+from research.run import COPIES, corpus, without_kept_back
 from ser import EMOTIONS, artifact, confidence, corpora, expert, model, params
 from ser.errors import UserError
 from ser.expert import Expert
@@ -147,7 +147,7 @@ def test_the_committed_expert_is_what_its_corpora_say(tmp_path: Path, settings: 
     committed = expert.load(settings, [])
     for name in committed.corpora:
         corpora.obtain_declared(name, tmp_path / name)
-        part = known(name, corpus(name, tmp_path / name, settings, COPIES))
+        part = without_kept_back(name, corpus(name, tmp_path / name, settings, COPIES))
         parts[name] = part.clips, part.labels, part.speakers
     made = expert.fit(parts, settings)
     assert made.weights.keys() == committed.weights.keys()
