@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from research.recipes import DEFAULT, RECIPES
-from ser import EMOTIONS, artifact, audio, corpora, errors, expert, manifest, model, params, shards, voice
+from ser import EMOTIONS, artifact, audio, corpora, errors, expert, manifest, metrics, model, params, shards, voice
 from ser.features import column_indices, extract, filters
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
@@ -246,13 +246,13 @@ def adapted(part: Part, heard: Clips) -> Clips:
 def equal_length(part: Part, probabilities: np.ndarray) -> float:
     """How often a clip's emotion is rated above another one that has clips of the same length; by length alone, 0.5.
 
-    Clips are compared within a tenth of a second, set by hand. There, both emotions of a pair count the same.
+    Clips are compared within ``metrics.MATCHED`` seconds. There, both emotions of a pair count the same.
 
     Args:
         part: the clips.
         probabilities: (clips, emotions)
     """
-    bins = (part.seconds / 0.1).astype(int)
+    bins = (part.seconds / metrics.MATCHED).astype(int)
     right = total = 0.0
     for place in np.unique(bins):
         labels, answers = part.labels[bins == place], probabilities[bins == place]

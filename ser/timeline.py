@@ -138,7 +138,7 @@ class Timeline:
         return [
             Verdict("silence", np.zeros(labels)) if not self.sound[i]
             else decide(total[i] / count[i]) if count[i]
-            else Verdict("unsure", unheard[i], "so is every window over it")
+            else Verdict("unsure", unheard[i], "no window over it was answered")
             for i in range(len(self.sound))
         ]  # fmt: skip
 

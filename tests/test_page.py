@@ -355,9 +355,20 @@ def test_text_can_be_read(page: Page, scheme: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_part_of_a_timeline_can_be_seen(page: Page, scheme: str) -> None:
     """Contrast of its edge with what is behind it: 3 at least (WCAG 2.2, 1.4.11)."""
+
+    def unsure_at_the_end(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["timeline"] = [part for part in answer["timeline"] if part["emotion"] != "silence"]
+        answer["timeline"][-1]["emotion"] = "unsure"
+        route.fulfill(json=answer)
+
+    page.route("**/predict?*", unsure_at_the_end)
     page.emulate_media(color_scheme=scheme)
     page.get_by_role("button", name="Several in a row").click()
     answered(page)
+    stripes, part = page.locator("#timeline .stripe"), page.locator("#timeline rect:not(.field):not(.part)")
+    inside, around = stripes.bounding_box(), part.bounding_box()
+    assert inside and around and inside == pytest.approx(around, abs=5)  # striped all over, and nothing else is
     contrasts = page.evaluate(EDGES, [*EMOTIONS])
     assert len(contrasts) == len(EMOTIONS) + 1 and min(contrasts.values()) >= 3, contrasts
 

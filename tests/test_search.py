@@ -24,6 +24,8 @@ if os.environ.get("INTERRUPT"):
     time.sleep(60)
 if os.environ.get("BREAK"):
     sys.exit("no space left")
+if os.environ.get("FORGET"):
+    sys.exit()
 def git(*command, text=None):
     return subprocess.run(["git", *command], input=text, capture_output=True, text=True, check=True).stdout.strip()
 lr = next(part.split("=")[1] for part in arguments if part.startswith("train.lr="))
@@ -125,6 +127,13 @@ def test_a_failing_trial_ends_it_with_the_reason(search: Search) -> None:
     assert result.returncode == 1
     assert "search-word-0 failed" in result.stderr and "no space left" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_trial_that_was_not_recorded_gets_no_loss(search: Search) -> None:
+    """The curves that are staged are those of another run."""
+    result = search.run("word", "--trials", "1", FORGET="1")
+    assert result.returncode == 1 and "The best of" not in result.stdout
+    assert "error: search-word-0: expected an experiment that DVC recorded, found none" in result.stderr
 
 
 def test_an_unknown_protocol_is_one_line(search: Search) -> None:

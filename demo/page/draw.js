@@ -60,12 +60,20 @@ export function waveform(host, peaks, duration, seek) {
   finish(made, height, duration, seek);
 }
 
+// Slanting lines that fill a place from 0 to a height, one every 10 pixels of the picture, so that neighbours go on.
+function stripes({ x, width }, height) {
+  const lines = [];
+  for (let foot = Math.ceil(x / 10) * 10; foot < x + width + height; foot += 10) {
+    const low = Math.min(foot, x + width), high = Math.max(foot - height, x);
+    lines.push(`M${low},${foot - low}L${high},${foot - high}`);
+  }
+  return lines.join("");
+}
+
 export function timeline(host, parts, labels, duration, seek) {
   const lane = 20, height = lane * labels.length;
   const spoken = parts.map((part) => `${clock(part.start)} to ${clock(part.end)} ${part.emotion}`).slice(0, 20).join(", ");
   const made = panel(host, height, duration, `Timeline: ${spoken}`);
-  const tile = { id: "unsure", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
-  element("line", { class: "stripe", y2: 7 }, element("pattern", tile, element("defs", {}, made.svg)));
   labels.forEach((label, i) => {
     element("text", { x: LEFT - 8, y: lane * i + 14, "text-anchor": "end" }, made.svg, label);
     if (i) element("line", { class: "axis", x1: LEFT, x2: made.right, y1: lane * i, y2: lane * i }, made.svg);
@@ -74,8 +82,9 @@ export function timeline(host, parts, labels, duration, seek) {
     if (emotion === "silence") continue;
     const row = labels.indexOf(emotion), place = { x: made.x(start), width: Math.max(made.x(end) - made.x(start), 1.5) };
     const block = row < 0
-      ? element("rect", { ...place, y: 0, height, fill: "url(#unsure)" }, made.svg)
+      ? element("rect", { ...place, y: 0, height, fill: "transparent" }, made.svg)
       : element("rect", { ...place, y: lane * row + 3, height: lane - 6, rx: 3, class: "part" }, made.svg);
+    if (row < 0) element("path", { class: "stripe", d: stripes(place, height) }, made.svg);
     block.style.setProperty("--tone", `var(--${emotion})`);
     element("title", {}, block, `${clock(start)} – ${clock(end)} ${emotion}${row < 0 ? "" : " " + percent(probability)}`);
   }
