@@ -249,4 +249,4 @@ def check(kind: Any, value: Any, where: str) -> Any:
 def _unknown(key: str, known: list[str]) -> str:
     close = difflib.get_close_matches(str(key), known, n=1)
     hint = f" (did you mean `{close[0]}`?)" if close else ""
-    return f"expected one of {', '.join(known)}; received the unknown key `{key}`{hint}"
+    return f"expected one of {', '.join(known)}; received the unknown key {str(key)!r}{hint}"

@@ -3,8 +3,7 @@
 Everybody has a pitch, a level and a timbre of their own. Unlabelled recordings of a speaker say where theirs lie. Each
 column is given the mean and the standard deviation that it has for the training speakers: mean and variance
 normalisation by speaker (O. Viikki and K. Laurila, Speech Communication 25, 1998, do so to cepstra). What is left is
-how something is said. This is adaptation:
-``docs/unseen-speakers.md`` says what it gains, and keeps its figures apart.
+how something is said. This is adaptation: ``docs/unseen-speakers.md`` says what it gains, and keeps its figures apart.
 """
 
 from collections.abc import Sequence
