@@ -1,7 +1,7 @@
 """The network, readable in one sitting: choose columns, normalise, LSTM over the frames, pool over time, softmax.
 
 Several LSTMs are members of it, and an expert (``ser/expert.py``) has its say before the softmax. No other module of
-``ser`` imports TensorFlow.
+``ser`` but ``ser/lstm.py`` imports TensorFlow.
 """
 
 import os
@@ -35,6 +35,8 @@ with _quiet():
     import tensorflow as tf
     from keras import layers, ops
 
+    from ser.lstm import FusedLSTM
+
 # An operation of an LSTM is too small to share out: members run side by side instead. It also keeps sums in one order,
 # however many cores there are.
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -64,6 +66,7 @@ def build(
     columns: list[int],
     params: Train,
     expert: tuple[np.ndarray, np.ndarray] | None = None,
+    lstm_layer: type[layers.LSTM] = layers.LSTM,
 ) -> keras.Model:
     """Build the network.
 
@@ -73,6 +76,7 @@ def build(
         columns: those that the LSTMs hear.
         params: section ``train`` of ``params.yaml``.
         expert: kernel and bias of ``Expert.layer``, never trained; its probabilities are multiplied by the members'.
+        lstm_layer: class of its LSTMs.
 
     Returns:
         Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding is masked: it
@@ -96,7 +100,7 @@ def build(
         states = x
         for depth in range(params.layers):
             every_frame = depth < params.layers - 1 or params.pooling != "last"
-            lstm = layers.LSTM(params.units, return_sequences=every_frame, name=f"lstm_{member}_{depth}")
+            lstm = lstm_layer(params.units, return_sequences=every_frame, name=f"lstm_{member}_{depth}")
             # (batch, time, units or 2 units)
             states = layers.Bidirectional(lstm)(states) if params.bidirectional else lstm(states)
             states = layers.Dropout(params.dropout)(states)
@@ -214,8 +218,11 @@ def train(
     """
     trained = voice.fit(clips)
     make_deterministic(params.seed)
-    network = build(trained.mean, trained.std, columns, params, expert)
-    return network, fit(network, AugmentedBatches(clips, labels, trained.mean, trained.std, params), val, params)
+    fast = build(trained.mean, trained.std, columns, params, expert, FusedLSTM)
+    history = fit(fast, AugmentedBatches(clips, labels, trained.mean, trained.std, params), val, params)
+    network = build(trained.mean, trained.std, columns, params, expert)  # of Keras' own layers, to save and export
+    network.set_weights(fast.get_weights())
+    return network, history
 
 
 def fit(

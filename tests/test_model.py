@@ -35,9 +35,7 @@ SHAPES = [
 
 
 def trained(settings: params.Train) -> tuple[model.keras.Model, dict]:
-    model.make_deterministic(settings.seed)
-    network = model.build(MEAN, STD, LISTEN, settings)
-    history = model.fit(network, batches(settings), (model.pad(CLIPS[:4]), LABELS[:4]), settings)
+    network, history = model.train(CLIPS, LABELS, (model.pad(CLIPS[:4]), LABELS[:4]), LISTEN, settings)
     network.predict(model.pad(CLIPS[:1]), verbose=0)  # Keras exports what answered once, as it does to be calibrated
     return network, history
 
@@ -118,6 +116,41 @@ def test_the_file_describes_itself(tmp_path: Path) -> None:
     graph = onnx.load(tmp_path / "model.onnx").graph
     assert [value.name for value in (*graph.input, *graph.output)] == ["frames", "probabilities"]
     assert [d.dim_param or d.dim_value for d in graph.input[0].type.tensor_type.shape.dim] == ["batch", "time", COLUMNS]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("every_frame", [False, True])
+def test_the_fused_lstm_is_keras_own(bidirectional: bool, every_frame: bool) -> None:
+    """Same states and same gradients from the same weights, whatever is padded, down to the input."""
+    frames = model.tf.constant(RNG.normal(size=(5, 12, 7)).astype(np.float32))
+    mask = np.arange(12) < np.array([12, 3, 7, 1, 5])[:, None]
+    own = mask[:, :, None] if every_frame else np.ones((5, 1))  # what Keras says of padding is nobody's concern
+    received = []
+    for kind in (model.layers.LSTM, model.FusedLSTM):
+        layer = kind(6, return_sequences=every_frame)
+        layer = model.layers.Bidirectional(layer) if bidirectional else layer
+        layer.build(frames.shape)
+        if received:
+            layer.set_weights(received[0][2])
+        with model.tf.GradientTape() as tape:
+            tape.watch(frames)
+            states = layer(frames, mask=mask) * own
+            total = model.tf.reduce_sum(states * np.sin(np.arange(states.shape[-1])))
+        gradients = tape.gradient(total, [frames, *layer.trainable_variables])
+        received.append((states.numpy(), [gradient.numpy() for gradient in gradients], layer.get_weights()))
+    keras_own, fused = received
+    np.testing.assert_allclose(fused[0], keras_own[0], atol=1e-6)
+    assert len(keras_own[1]) == (7 if bidirectional else 4)
+    for ours, theirs in zip(fused[1], keras_own[1], strict=True):
+        assert np.abs(theirs).max() > 0.01
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_what_is_trained_is_made_of_keras_own_layers() -> None:
+    network, _ = trained(replace(SETTINGS, members=2))
+    pairs = [layer for layer in network.layers if isinstance(layer, model.layers.Bidirectional)]
+    assert len(pairs) == 2
+    assert {type(layer) for pair in pairs for layer in (pair.forward_layer, pair.backward_layer)} == {model.layers.LSTM}
 
 
 def test_a_temperature_divides_the_logits() -> None:
