@@ -305,6 +305,8 @@ def figures(part: Part, said: np.ndarray) -> dict[str, float]:
     recalls = recall_score(part.labels, heard, labels=present, average=None)
     overall = {"accuracy": float((heard == part.labels).mean()), "uar": float(recalls.mean())}
     overall["equal_length"] = equal_length(part, said)
+    matched = metrics.length_matched(part.labels, heard, part.seconds)
+    overall |= {f"matched_{name}": value for name, value in matched.items()}
     return overall | {f"recall_{EMOTIONS[i]}": float(recall) for i, recall in zip(present, recalls, strict=True)}
 
 

@@ -25,6 +25,15 @@ def spread(values: pd.Series) -> str:
     return f"{values.mean():.3f} ± {values.std():.3f}" if len(values) > 1 else f"{values.mean():.3f} (1)"
 
 
+def matched(runs: pd.DataFrame) -> str:
+    """Accuracy where lengths are matched and, in brackets, what guessing gets there; mean over directions and seeds."""
+    both = ("matched_accuracy", "matched_chance")
+    if any(name not in runs or runs[name].isna().any() for name in both):
+        return "not measured"  # in rows of before
+    accuracy, chance = (runs[name].mean() for name in both)
+    return f"{accuracy:.3f} ({chance:.3f})"
+
+
 def tess(results: pd.DataFrame) -> pd.DataFrame:
     """A row per recipe: TESS in both directions, over the seeds that have both; without any, over what there is."""
     rows = []
@@ -43,6 +52,7 @@ def tess(results: pd.DataFrame) -> pd.DataFrame:
             | {
                 "mean": f"**{spread(accuracy.dropna().mean(axis=1))}**",
                 "pairs of equal length": f"{length.mean(axis=1).mean():.3f}",
+                "lengths matched": matched(runs),
                 "lowest recall": f"{lowest.removeprefix('recall_')} {recalls[lowest]:.2f}",
                 "seeds": len(accuracy),
                 "parameters": int(runs.parameters.iloc[0]),
