@@ -48,7 +48,10 @@ def main() -> None:
         "duration_only": round(duration_only(trained_on, test), 6),
         "shuffled_labels": round(float((control.argmax(axis=1) == actual).mean()), 6),
     }
-    matched = metrics.length_matched(actual, answers.argmax(axis=1), test.duration.to_numpy())
+    # As long as the network hears them, without the silence at both ends.
+    hop = model.description.features["hop_length"] / model.description.sample_rate
+    heard = np.array([len(frames) for frames in clips]) * hop
+    matched = metrics.length_matched(actual, answers.argmax(axis=1), heard)
     figures = {"corpus": corpus, "protocol": protocol, **metrics.evaluate(actual, answers), "control": controls}
     figures |= {"length_matched": matched}
     for folder in (METRICS, PREDICTIONS):
