@@ -37,12 +37,12 @@ def main() -> None:
     networks = {"Keras' own": network(model.layers.LSTM), "in one operation": network(model.FusedLSTM)}
     seconds: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(EPOCHS + 1):
-        for name, one in networks.items():
+        for name, members in networks.items():
             begin = time.perf_counter()
-            for frames, those in batches:
-                one.train_on_batch(frames, those)
+            for frames, emotions in batches:
+                members.train_on_batch(frames, emotions)
             seconds[name].append(time.perf_counter() - begin)
-    (_, theirs), (_, ours) = seconds.items()
+    theirs, ours = seconds.values()
     print("\n| LSTM | first epoch, seconds | an epoch, seconds |\n|---|---|---|")
     for name, values in seconds.items():
         print(f"| {name} | {values[0]:.1f} | {median(values[1:]):.2f} |")

@@ -1,8 +1,8 @@
 """Keras' LSTM with its loop over the frames in one operation of TensorFlow: what the network is trained with.
 
-Keras starts dozens of operations for every frame, and with LSTMs as small as these, starting them takes longer than
-what they compute. ``benchmarks/train.py`` has the ratio. Weights and results are those of ``keras.layers.LSTM``, up to
-rounding; trained weights go back into that layer, which the ONNX export knows.
+Keras starts dozens of operations for every frame; with LSTMs as small as these, that takes nearly half of the time of
+an epoch (``benchmarks/train.py``). Weights and results are those of ``keras.layers.LSTM``, up to rounding; trained
+weights go back into that layer, which the ONNX export knows.
 """
 
 from typing import Any
@@ -54,5 +54,5 @@ class FusedLSTM(keras.layers.LSTM):
 
 def _reordered(gates: Any) -> tf.Tensor:
     """Gates from Keras' order (input, forget, cell, output) to that of BlockLSTM: input, cell, forget, output."""
-    own, forget, cell, output = tf.split(gates, 4, axis=-1)
-    return tf.concat([own, cell, forget, output], axis=-1)
+    enter, forget, cell, leave = tf.split(gates, 4, axis=-1)
+    return tf.concat([enter, cell, forget, leave], axis=-1)

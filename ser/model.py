@@ -76,7 +76,7 @@ def build(
         columns: those that the LSTMs hear.
         params: section ``train`` of ``params.yaml``.
         expert: kernel and bias of ``Expert.layer``, never trained; its probabilities are multiplied by the members'.
-        lstm_layer: class of its LSTMs.
+        lstm_layer: class of its LSTMs; ``FusedLSTM`` trains faster, Keras' own can be saved and exported.
 
     Returns:
         Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding is masked: it
@@ -255,7 +255,8 @@ def fit(
     count, weighting = params.averaged(), class_weights(train.labels, params)
     history: dict[str, list[float]] = {name: [] for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
     weights: list[list[np.ndarray]] = []
-    # Batch by batch, not with Keras' fit: under its iterator, members wait for each other in every second epoch or so.
+    # Batch by batch, not with Keras' fit: under its iterator, members of Keras' own LSTMs wait for each other in every
+    # second epoch or so.
     for epoch in range(1, params.epochs + 1):
         learned = [
             (len(labels), members.train_on_batch(frames, labels, class_weight=weighting, return_dict=True))

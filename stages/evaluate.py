@@ -50,8 +50,8 @@ def main() -> None:
     }
     # As long as the network hears them, without the silence at both ends.
     hop = model.description.features["hop_length"] / model.description.sample_rate
-    heard = np.array([len(frames) for frames in clips]) * hop
-    matched = metrics.length_matched(actual, answers.argmax(axis=1), heard)
+    seconds = np.array([len(frames) for frames in clips]) * hop
+    matched = metrics.length_matched(actual, answers.argmax(axis=1), seconds)
     figures = {"corpus": corpus, "protocol": protocol, **metrics.evaluate(actual, answers), "control": controls}
     figures |= {"length_matched": matched}
     for folder in (METRICS, PREDICTIONS):

@@ -68,10 +68,6 @@ def test_a_revision_is_that_of_the_code_and_not_of_results(tmp_path: Path, monke
     assert artifact.revision() == f"{commit}-dirty"
 
 
-def batches(settings: params.Train) -> model.AugmentedBatches:
-    return model.AugmentedBatches(CLIPS, LABELS, MEAN, STD, settings)
-
-
 def describe() -> artifact.Description:
     return artifact.Description(
         labels=list(EMOTIONS), features=asdict(FEATURES), sample_rate=FEATURES.sample_rate, corpus="synthetic",
@@ -213,7 +209,8 @@ def test_columns_that_are_not_heard_change_nothing() -> None:
 
 
 def test_an_epoch_has_every_clip_once_in_an_order_of_its_own() -> None:
-    plain = batches(replace(SETTINGS, shift=0.0, scale=0.0, batch_size=3))
+    settings = replace(SETTINGS, shift=0.0, scale=0.0, batch_size=3)
+    plain = model.AugmentedBatches(CLIPS, LABELS, MEAN, STD, settings)
     orders = []
     for _ in range(2):
         every = list(plain)
