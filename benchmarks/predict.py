@@ -3,7 +3,8 @@
     python -m benchmarks.predict [FOLDER]
 
 Cold: whole processes that answer one clip, in turns; the median of five. The Keras script loads model.keras and calls
-predict on the same features. Folder: all clips of FOLDER (default: data/raw), decoding and features included.
+predict on the same features. Network: the model file alone, on frames as long as two seconds, beside what Keras makes
+of model.keras, masks included. Folder: all clips of FOLDER (default: data/raw), decoding and features included.
 """
 
 import argparse
@@ -14,10 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
+
 from ser import errors
+from ser.artifact import Artifact
 from stages.paths import MODELS, RAW
 
 ROUNDS = 5
+FRAMES = 63  # two seconds
 KERAS = """
 import sys, keras, librosa
 from ser import EMOTIONS, features, params
@@ -42,6 +48,27 @@ def measure(command: list[str]) -> tuple[float, float]:
     return time.perf_counter() - begin, usage.ru_maxrss * 1024 / 1e6  # Linux counts in KiB
 
 
+def network_alone(model: Path) -> dict[str, float]:
+    """Median milliseconds that the network takes for frames of one clip, with masks and as it is shipped."""
+    from ser.model import keras
+
+    ours = Artifact(model).session
+    with tempfile.TemporaryDirectory() as folder:
+        masked = keras.models.load_model(model.with_suffix(".keras"))
+        masked.export(Path(folder) / "masked.onnx", format="onnx", verbose=False, input_signature=masked.inputs)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # as ours has it
+        sessions = {"with masks": onnxruntime.InferenceSession(Path(folder) / "masked.onnx", options), "ours": ours}
+    frames = np.random.default_rng(0).normal(-30, 20, (1, FRAMES, ours.get_inputs()[0].shape[2])).astype(np.float32)
+    seconds: dict[str, list[float]] = {name: [] for name in sessions}
+    for _ in range(100):
+        for name, session in sessions.items():
+            begin = time.perf_counter()
+            session.run(None, {session.get_inputs()[0].name: frames})
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: 1000 * statistics.median(values) for name, values in seconds.items()}
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -63,6 +90,11 @@ def main() -> None:
         print(f"{name:<24}{seconds:9.2f}{memory:11.0f}")
     ratio = [theirs / own for theirs, own in zip(median["Keras"], median["python -m ser.predict"], strict=True)]
     print(f"{'ratio':<24}{ratio[0]:9.1f}{ratio[1]:11.1f}\n")
+    network = network_alone(model)
+    print(f"{'network alone':<24}{'ms':>9}")
+    for name, milliseconds in network.items():
+        print(f"{name:<24}{milliseconds:9.2f}")
+    print(f"{'ratio':<24}{network['with masks'] / network['ours']:9.1f}\n")
     seconds, memory = measure([*ours, str(folder)])
     print(f"folder of {len(clips)} clips: {seconds:.1f} s, {len(clips) / seconds:.0f} clips/s, {memory:.0f} MB")
 

@@ -67,6 +67,7 @@ def build(
     params: Train,
     expert: tuple[np.ndarray, np.ndarray] | None = None,
     lstm_layer: type[layers.LSTM] = layers.LSTM,
+    padded: bool = True,
 ) -> keras.Model:
     """Build the network.
 
@@ -77,16 +78,18 @@ def build(
         params: section ``train`` of ``params.yaml``.
         expert: kernel and bias of ``Expert.layer``, never trained; its probabilities are multiplied by the members'.
         lstm_layer: class of its LSTMs; ``FusedLSTM`` trains faster, Keras' own can be saved and exported.
+        padded: mask padding; without it, all clips of a batch have to be of one length.
 
     Returns:
-        Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding is masked: it
-        changes nothing, whatever its length. Several members, alike but for their initial weights, have their logits
-        averaged (B. Lakshminarayanan et al., NeurIPS 2017, https://arxiv.org/abs/1612.01474): on a voice that was
-        never heard, each one errs in ways of its own.
+        Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding changes nothing,
+        whatever its length. Several members, alike but for their initial weights, have their logits averaged
+        (B. Lakshminarayanan et al., NeurIPS 2017, https://arxiv.org/abs/1612.01474): on a voice that was never heard,
+        each one errs in ways of its own.
     """
     frames = keras.Input((None, len(mean)), name="frames")  # (batch, time, columns)
     x = ops.take(frames, columns, axis=-1)  # (batch, time, columns heard)
-    x = layers.Masking(PADDING)(x)
+    if padded:
+        x = layers.Masking(PADDING)(x)
 
     # Normalisation is part of the model: fitted on train alone, never trained, saved with the weights. (Keras'
     # Normalization holds constants, which its ONNX export loses.)
@@ -211,18 +214,33 @@ def train(
         expert: as ``build`` takes it.
 
     Returns:
-        The network, and its history (see ``fit``).
+        The network, of ``FusedLSTM``, and its history (see ``fit``).
 
     Raises:
         UserError: a loss was not finite.
     """
     trained = voice.fit(clips)
     make_deterministic(params.seed)
-    fast = build(trained.mean, trained.std, columns, params, expert, FusedLSTM)
-    history = fit(fast, AugmentedBatches(clips, labels, trained.mean, trained.std, params), val, params)
-    network = build(trained.mean, trained.std, columns, params, expert)  # of Keras' own layers, to save and export
-    network.set_weights(fast.get_weights())
+    network = build(trained.mean, trained.std, columns, params, expert, FusedLSTM)
+    history = fit(network, AugmentedBatches(clips, labels, trained.mean, trained.std, params), val, params)
     return network, history
+
+
+def portable(network: keras.Model, columns: list[int], params: Train, padded: bool) -> keras.Model:
+    """Make a network of Keras' own layers, to save or to export, of one that was trained.
+
+    Args:
+        network: as from ``train``.
+        columns: as it was built with.
+        params: likewise.
+        padded: whether padding is masked. Not in an ONNX file: without masks, an LSTM is one operation there, with
+            masks a loop over the frames, which takes twelve times as long (``benchmarks/predict.py``).
+    """
+    nothing = np.zeros(network.input_shape[-1])  # the weights of all layers are set below, the frozen ones' too
+    expert = next(((layer.kernel, layer.bias) for layer in network.layers if layer.name == "expert"), None)
+    own = build(nothing, nothing, columns, params, expert, padded=padded)
+    own.set_weights(network.get_weights())
+    return own
 
 
 def fit(

@@ -25,16 +25,17 @@ def load_part(table: pd.DataFrame, part: str) -> tuple[list[np.ndarray], np.ndar
 
 
 def export(
-    network: model.keras.Model, path: Path, about: dict[str, Any], epochs: tuple[int, int],
-    val: tuple[list[np.ndarray], np.ndarray], reference: confidence.Reference,
+    network: model.keras.Model, history: dict[str, list[float]], settings: params.Train, path: Path,
+    about: dict[str, Any], val: tuple[list[np.ndarray], np.ndarray], reference: confidence.Reference,
 ) -> None:  # fmt: skip
     """Calibrate the network on the validation part, and write it with all that is known of it.
 
     Args:
         network: trained.
+        history: of its training.
+        settings: it was trained with.
         path: of the ``.onnx`` file.
         about: what ``artifact.Description`` says beside what is measured here.
-        epochs: the first and the last one whose weights it has.
         val: clips, (frames, columns) each, and labels (clips,).
         reference: where the training clips lie.
     """
@@ -44,14 +45,16 @@ def export(
     right = answers[np.arange(len(labels)), labels]
     metrics = {"val_loss": round(float(-np.log(np.maximum(right, 1e-7)).mean()), 6),
                "val_accuracy": round(float((answers.argmax(axis=1) == labels).mean()), 6)}  # fmt: skip
-    metrics |= dict(zip(("first_epoch", "last_epoch"), epochs, strict=True))
+    metrics |= dict(zip(("first_epoch", "last_epoch"), model.selected_epochs(history, settings), strict=True))
     temperature = confidence.fit_temperature(answers, labels)
     model.calibrate(network, temperature)
     distance, probability = confidence.limits(reference, clips, network.predict(padded, verbose=0))
     description = artifact.Description(
         **about, metrics=metrics, temperature=temperature, max_distance=distance, min_probability=probability
     )
-    artifact.save(network, path, description, filters(params.Features(**about["features"])), reference)
+    features = params.Features(**about["features"])
+    one_length = model.portable(network, column_indices(features, settings.use), settings, padded=False)
+    artifact.save(one_length, path, description, filters(features), reference)
 
 
 def main() -> None:
@@ -75,17 +78,14 @@ def main() -> None:
     with replacing(MODELS / protocol) as folder:
         layer, fitted_to = (fitted.layer(clips), fitted.corpora) if fitted else (None, [])
         network, history = model.train(clips, labels, padded, columns, settings, layer)
-        epochs = model.selected_epochs(history, settings)
-        export(network, folder / "model.onnx", about | {"expert": fitted_to}, epochs, val, reference)
-        # The same layers without their loss, which is defined here: it loads wherever Keras is.
-        model.keras.Model(network.inputs, network.outputs).save(folder / "model.keras")
+        export(network, history, settings, folder / "model.onnx", about | {"expert": fitted_to}, val, reference)
+        model.portable(network, columns, settings, padded=True).save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         shuffled = np.random.default_rng(settings.seed).permutation(labels)
         briefly = replace(settings, epochs=settings.control_epochs)
-        control, control_history = model.train(clips, shuffled, padded, columns, briefly)
-        epochs = model.selected_epochs(control_history, briefly)
-        export(control, folder / "control.onnx", about | {"expert": []}, epochs, val, reference)
+        control, learned = model.train(clips, shuffled, padded, columns, briefly)
+        export(control, learned, briefly, folder / "control.onnx", about | {"expert": []}, val, reference)
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)
     pd.DataFrame(history).rename_axis("epoch").rename(index=lambda epoch: epoch + 1).round(6).to_csv(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from research.run import COPIES, corpus, without_kept_back
-from ser import EMOTIONS, artifact, confidence, corpora, expert, model, params
+from ser import EMOTIONS, confidence, corpora, expert, model, params
 from ser.errors import UserError
 from ser.expert import Expert
-from ser.features import column_names, filters
-from tests.test_model import CLIPS, FEATURES, LISTEN, MEAN, REFERENCE, SETTINGS, STD, describe, member_logits
+from ser.features import column_names
+from tests.test_model import CLIPS, FEATURES, LISTEN, MEAN, SETTINGS, STD, describe, exported, member_logits
 
 SMALL = replace(FEATURES, use=["mfcc", "prosody"], n_mfcc=2)
 COLUMNS = column_names(SMALL)
@@ -174,8 +174,7 @@ def test_it_has_a_say_in_the_network_and_is_never_trained(tmp_path: Path) -> Non
     model.calibrate(network, 2.0)
     cooler = np.exp(confidence.log_softmax(logits / 2))
     np.testing.assert_allclose(network.predict(model.pad(CLIPS), verbose=0), cooler, atol=1e-4)
-    artifact.save(network, tmp_path / "model.onnx", describe(), filters(FEATURES), REFERENCE)
-    exported = artifact.Artifact(tmp_path / "model.onnx")
+    file = exported(network, settings, tmp_path / "model.onnx")
     for clip in (*CLIPS, CLIPS[0][:1]):
         whole = network.predict(clip[None], verbose=0)
-        np.testing.assert_allclose(exported.probabilities(clip[None]), whole, atol=1e-4)
+        np.testing.assert_allclose(file.probabilities(clip[None]), whole, atol=1e-4)
