@@ -90,13 +90,13 @@ def main() -> None:
         print(f"{name:<24}{seconds:9.2f}{memory:11.0f}")
     ratio = [theirs / own for theirs, own in zip(median["Keras"], median["python -m ser.predict"], strict=True)]
     print(f"{'ratio':<24}{ratio[0]:9.1f}{ratio[1]:11.1f}\n")
-    network = network_alone(model)
+    seconds, memory = measure([*ours, str(folder)])
+    print(f"folder of {len(clips)} clips: {seconds:.1f} s, {len(clips) / seconds:.0f} clips/s, {memory:.0f} MB\n")
+    network = network_alone(model)  # last: TensorFlow's memory would count as that of every process started after it
     print(f"{'network alone':<24}{'ms':>9}")
     for name, milliseconds in network.items():
         print(f"{name:<24}{milliseconds:9.2f}")
-    print(f"{'ratio':<24}{network['with masks'] / network['ours']:9.1f}\n")
-    seconds, memory = measure([*ours, str(folder)])
-    print(f"folder of {len(clips)} clips: {seconds:.1f} s, {len(clips) / seconds:.0f} clips/s, {memory:.0f} MB")
+    print(f"{'ratio':<24}{network['with masks'] / network['ours']:9.1f}")
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def portable(network: keras.Model, columns: list[int], params: Train, padded: bo
         columns: as it was built with.
         params: likewise.
         padded: whether padding is masked. Not in an ONNX file: without masks, an LSTM is one operation there, with
-            masks a loop over the frames, which takes twelve times as long (``benchmarks/predict.py``).
+            masks a loop over the frames, which takes ten times as long (``benchmarks/predict.py``).
     """
     nothing = np.zeros(network.input_shape[-1])  # the weights of all layers are set below, the frozen ones' too
     expert = next(((layer.kernel, layer.bias) for layer in network.layers if layer.name == "expert"), None)
