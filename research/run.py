@@ -4,6 +4,7 @@
     python -m research.run default --emodb FOLDER --ravdess FOLDER        # proxies too
     python -m research.run default --alone --emodb FOLDER --ravdess FOLDER --protocols    # harder proxies, no TESS
     python -m research.run default --kept-back --ravdess FOLDER --emodb FOLDER    # once, when the recipe is settled
+    python -m research.run default --kept-back --folder FOLDER    # likewise: FOLDER/<speaker>/<emotion>/<clips>
 
 Needs data/ as `dvc repro` leaves it. Recipes are chosen on the proxies, which come first: speaker-disjoint halves of
 other corpora, each of their speakers alone, and pseudo-speakers, the validation clips of the training actress played
@@ -12,6 +13,7 @@ before, the commit that brought them). `python -m research.table` prints what wa
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -107,6 +109,14 @@ def corpus(name: str, folder: Path, settings: params.Features, speeds: tuple[flo
     if table.empty:
         raise errors.UserError(f"{folder}: expected clips of {name}, found none")
     return _played(table, list(table.path), settings, speeds)
+
+
+def another_corpus(folder: Path, settings: params.Features) -> Part:
+    """All clips of any other corpus, laid out as ``<speaker>/<emotion>/<clips>``, no more than ``LONGEST`` of each."""
+    with tempfile.TemporaryDirectory() as copy:
+        clips = corpora.copy_folder(folder, Path(copy))
+        table = pd.DataFrame([(clip.speaker, clip.emotion) for clip in clips], columns=["speaker", "emotion"])
+        return _played(table, [Path(copy) / clip.path for clip in clips], settings, (1.0,))
 
 
 def without_kept_back(name: str, whole: Part) -> Part:
@@ -340,8 +350,10 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
             several corpora.
     """
     kept_back = arguments.how == "kept back"
-    if kept_back and not arguments.ravdess:
-        raise errors.UserError("--kept-back: expected --ravdess FOLDER, received none")
+    if kept_back and not (arguments.ravdess or arguments.folder):
+        raise errors.UserError("--kept-back: expected --ravdess FOLDER or --folder FOLDER, received neither")
+    if arguments.folder and not kept_back:
+        raise errors.UserError("--folder: expected --kept-back with it, received none")
     folders = {name: folder for name in corpora.CORPORA if (folder := getattr(arguments, name))}
     expert_asked = any(replace(params.load("train"), **RECIPES[recipe]).expert for recipe in arguments.recipes)
     if arguments.how == "alone" and not folders:
@@ -359,7 +371,7 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
     copies = COPIES if expert_asked else (1.0,)
     played = {name: corpus(name, folder, features, copies) for name, folder in folders.items()}
     others = {name: without_kept_back(name, part) for name, part in played.items()} if expert_asked else {}
-    proxies = [] if arguments.shuffled else list(KEPT_BACK if kept_back else played)
+    proxies = [] if arguments.shuffled else [name for name in played if name in KEPT_BACK or not kept_back]
     if proxies and expert_asked:
         others["tess"] = _played(table, [RAW / clip for clip in table["clip"]], features, COPIES)
     tasks: list[Task] = []
@@ -367,6 +379,9 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
         whole = played[name].only(np.arange(len(played[name].clips) // len(copies)))  # at their own speed
         elsewhere = {other: part for other, part in others.items() if other != name}
         tasks += proxy(name, whole, elsewhere, arguments.how)
+    if arguments.folder:  # trained as the released model is: on both actresses, with the committed expert
+        unheard = {"kept_back_folder": another_corpus(arguments.folder, features)}
+        tasks.append(replace(tess("word", features, {}), tests=unheard))
     if not kept_back:
         # The committed expert is theirs, and does for TESS, unless its labels have to be shuffled.
         elsewhere = others if arguments.shuffled else {}
@@ -387,6 +402,7 @@ def main() -> None:
     )
     parser.add_argument("--emodb", type=Path, help="folder with EMO-DB, for the proxies")
     parser.add_argument("--ravdess", type=Path, help="folder with RAVDESS, likewise")
+    parser.add_argument("--folder", type=Path, help="another corpus, as <speaker>/<emotion>/<clips>; with --kept-back")
     exclusive = parser.add_mutually_exclusive_group()
     exclusive.add_argument(
         "--alone", action="store_const", const="alone", dest="how", default="halves",
@@ -394,7 +410,7 @@ def main() -> None:
     )  # fmt: skip
     exclusive.add_argument(
         "--kept-back", action="store_const", const="kept back", dest="how",
-        help="nothing but the check on RAVDESS's actors 13 to 24 (with --ravdess)",
+        help="nothing but the check on RAVDESS's actors 13 to 24 (with --ravdess) or another corpus (with --folder)",
     )  # fmt: skip
     exclusive.add_argument(
         "--shuffled", action="store_true",

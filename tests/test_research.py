@@ -66,6 +66,17 @@ def test_speakers_that_were_kept_back_are_heard_when_asked_for_alone(tmp_path: P
         list(run.proxy("ravdess", run.without_kept_back("ravdess", whole), others, "kept back"))
 
 
+def test_another_corpus_is_a_folder_of_speakers(tmp_path: Path) -> None:
+    for place, seconds in (("anna/angry/1.wav", 1.0), ("anna/sad/1.wav", 5.0), ("ben/neutral/2.wav", 1.0)):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, RNG.normal(size=int(seconds * 16000)) * 0.1, 16000)
+    part = run.another_corpus(tmp_path, params.load("features"))
+    assert part.speakers.tolist() == ["anna", "anna", "ben"]
+    assert [EMOTIONS[label] for label in part.labels] == ["anger", "sadness", "neutral"]
+    assert part.seconds[0] < 1.1 and 2.9 < part.seconds[1] <= run.LONGEST
+
+
 def test_a_proxy_needs_speakers_and_clips() -> None:
     one = part([0, 1], [1.0, 1.0])
     with pytest.raises(UserError, match=r"emodb: expected at least 2 speakers, received someone \(2\)"):
@@ -78,9 +89,8 @@ def test_a_proxy_needs_speakers_and_clips() -> None:
 def test_data_of_several_corpora_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RAVDESS among the training clips would be heard by who is tested on it."""
     monkeypatch.setattr(run, "MANIFEST", tmp_path / "manifest.csv")
-    arguments = Namespace(
-        how="halves", shuffled=False, emodb=None, ravdess=None, recipes=[DEFAULT], protocols=["speaker_yaf"]
-    )
+    folders = {"emodb": None, "ravdess": None, "folder": None}
+    arguments = Namespace(**folders, recipes=[DEFAULT], protocols=["speaker_yaf"], how="halves", shuffled=False)
     with pytest.raises(UserError, match=r"manifest\.csv: expected the data of a run, found none; run `dvc repro`"):
         run.gather(arguments, params.load("features"))
     pd.DataFrame({"corpus": ["tess", "ravdess"], "speaker": ["YAF", "01"], "text": ["a", "b"]}).to_csv(run.MANIFEST)
@@ -137,7 +147,8 @@ def test_a_run_that_lacks_a_folder_says_so_before_it_reads_any(tmp_path: Path, m
     monkeypatch.setattr(run, "MANIFEST", tmp_path / "manifest.csv")
     pd.DataFrame({"corpus": ["tess"], "speaker": ["YAF"], "text": ["a"]}).to_csv(run.MANIFEST)
     default, alone = DEFAULT, "four members, weights averaged, flux"
-    nothing = Namespace(recipes=[alone], protocols=[], emodb=None, ravdess=None, how="halves", shuffled=True)
+    folders = {"emodb": None, "ravdess": None, "folder": None}
+    nothing = Namespace(**folders, recipes=[alone], protocols=[], how="halves", shuffled=True)
     features = params.load("features")
     assert run.gather(nothing, features) == []  # no expert, whose labels would have to be shuffled
     with pytest.raises(UserError, match="expected --emodb and --ravdess: an expert is fitted .* received neither"):
@@ -147,8 +158,10 @@ def test_a_run_that_lacks_a_folder_says_so_before_it_reads_any(tmp_path: Path, m
         run.gather(Namespace(**vars(nothing) | one), features)
     with pytest.raises(UserError, match="--alone: expected --emodb FOLDER or --ravdess FOLDER, received none"):
         run.gather(Namespace(**vars(nothing) | {"shuffled": False, "how": "alone"}), features)
-    with pytest.raises(UserError, match="--kept-back: expected --ravdess FOLDER, received none"):
+    with pytest.raises(UserError, match="--kept-back: expected --ravdess FOLDER or --folder FOLDER, received neither"):
         run.gather(Namespace(**vars(nothing) | {"how": "kept back"}), features)
+    with pytest.raises(UserError, match="--folder: expected --kept-back with it, received none"):
+        run.gather(Namespace(**vars(nothing) | {"folder": Path("another")}), features)
 
 
 def test_an_expert_is_asked_that_other_corpora_made() -> None:
@@ -277,7 +290,15 @@ def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
     assert mine[mine.test == "emodb_1"].setting.tolist() == ["inductive", "adapted"] * 2
     assert {"emodb_1", "emodb_2", "ravdess_1", "ravdess_2"} <= set(mine.test)
     assert {"speaker_oaf", "speaker_yaf", "pseudo_0.85_speaker_oaf"} <= set(mine.test)
+    result = project.run("python", "-m", "research.run", "default", "--seeds", "1", "--kept-back",
+                         "--folder", str(project.folder / "data/raw"))  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    both = pd.read_csv(project.folder / "research/results.csv")
+    check = both[both.test.str.startswith("kept_back")]
+    assert len(both) == len(mine) + len(check) and set(check.test) == {"kept_back_folder"}
+    assert check.setting.tolist() == ["inductive", "adapted"] and check.filter(like="recall_").notna().all(axis=None)
     printed = project.run("python", "-m", "research.table")
     assert printed.returncode == 0, printed.stderr
     assert re.search(rf"^\| {recipe} +\|", printed.stdout, re.MULTILINE)  # however wide the column
+    assert "| kept_back_folder |" in printed.stdout.partition("### Speakers that were kept back, UAR")[2]
     assert "expected default, or one of" in project.run("python", "-m", "research.run", "nothing").stderr
