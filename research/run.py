@@ -13,7 +13,6 @@ before, the commit that brought them). `python -m research.table` prints what wa
 """
 
 import argparse
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -34,6 +33,7 @@ from threadpoolctl import threadpool_limits
 from research.recipes import DEFAULT, RECIPES
 from ser import EMOTIONS, artifact, audio, corpora, errors, expert, manifest, metrics, model, params, shards, voice
 from ser.features import column_indices, extract, filters
+from ser.tess import parse as parse_tess
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
 RESULTS = Path("research/results.csv")
@@ -43,7 +43,7 @@ COPIES = (1.0, *SPEEDS)  # of each clip that an expert is fitted to
 CLIPS_PER_EPOCH = 1200  # about as many as one actress has: a proxy's are repeated, for as many steps as TESS has
 CLIPS_PER_EPOCH_ALONE = 300  # where one speaker of a proxy is trained on alone, with some 50 clips
 VAL_EVERY = 8  # of a proxy's training clips, one in this many is for val, as split.val_folds has it
-LONGEST = 3.0  # seconds that are kept of a proxy's clip, as long as the longest one of TESS
+LONGEST = 3.0  # seconds that are kept of a clip of another corpus, as long as the longest one of TESS
 # Speakers that no recipe was chosen on, for one check by `--kept-back`. (An early trial, of another network, had them
 # among its training clips: docs/unseen-speakers-trials.md.)
 KEPT_BACK = {"ravdess": [f"ravdess{actor}" for actor in range(13, 25)]}
@@ -112,11 +112,26 @@ def corpus(name: str, folder: Path, settings: params.Features, speeds: tuple[flo
 
 
 def another_corpus(folder: Path, settings: params.Features) -> Part:
-    """All clips of any other corpus, laid out as ``<speaker>/<emotion>/<clips>``, no more than ``LONGEST`` of each."""
-    with tempfile.TemporaryDirectory() as copy:
-        clips = corpora.copy_folder(folder, Path(copy))
-        table = pd.DataFrame([(clip.speaker, clip.emotion) for clip in clips], columns=["speaker", "emotion"])
-        return _played(table, [Path(copy) / clip.path for clip in clips], settings, (1.0,))
+    """All clips of any other corpus, no more than ``LONGEST`` of each.
+
+    Args:
+        folder: laid out as ``<speaker>/<emotion>/<clips>``.
+        settings: section ``features`` of ``params.yaml``.
+
+    Raises:
+        UserError: there is no clip, a folder names no emotion, a clip cannot be decoded or is too short, or is named
+            like one of a speaker that the network or the expert has heard.
+    """
+    clips = corpora.clips_in_folder(folder)
+    for path in (clip.source_path for clip in clips):
+        declared = (clip for name in corpora.CORPORA if (clip := corpora.parse(name, path)))
+        if parse_tess(path) or any(clip.speaker not in KEPT_BACK.get(clip.corpus, []) for clip in declared):
+            raise errors.UserError(
+                f"--folder: expected voices that were never heard, received {folder / path}, which is named like a "
+                "clip of TESS, of EMO-DB, or of RAVDESS's actors 01 to 12"
+            )
+    table = pd.DataFrame([(clip.speaker, clip.emotion) for clip in clips], columns=["speaker", "emotion"])
+    return _played(table, [folder / clip.source_path for clip in clips], settings, (1.0,))
 
 
 def without_kept_back(name: str, whole: Part) -> Part:
@@ -195,7 +210,10 @@ def frames(clips: list[tuple[Path, float]], settings: params.Features) -> Clips:
         samples = audio.resample(samples, rate, settings.sample_rate)
         if speed != 1:
             samples = soxr.resample(samples, settings.sample_rate * speed, settings.sample_rate)
-        return extract(samples, settings, constants)
+        try:
+            return extract(samples, settings, constants)
+        except errors.UserError as error:
+            raise errors.UserError(f"{path}: {error}") from error
 
     with threadpool_limits(1):
         return list(joblib.Parallel(n_jobs=-1, prefer="threads")(joblib.delayed(one)(*clip) for clip in clips))
@@ -346,8 +364,8 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
     """Read what the command line asks for: every task that the recipes are trained on.
 
     Raises:
-        UserError: a folder is missing that is needed, or has none of the clips that it should, or ``data/`` is of
-            several corpora.
+        UserError: a folder is missing that is needed, or has none of the clips that it should, or such as were heard;
+            or ``data/`` is of several corpora.
     """
     kept_back = arguments.how == "kept back"
     if kept_back and not (arguments.ravdess or arguments.folder):
@@ -368,20 +386,23 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
     table = manifest.read(MANIFEST)
     if table.corpus.nunique() > 1:  # the others would be trained on where they are tested
         raise errors.UserError(f"{MANIFEST}: expected one corpus, received {manifest.title(table)}; change `corpora`")
+    unheard = another_corpus(arguments.folder, features) if arguments.folder else None
     copies = COPIES if expert_asked else (1.0,)
     played = {name: corpus(name, folder, features, copies) for name, folder in folders.items()}
     others = {name: without_kept_back(name, part) for name, part in played.items()} if expert_asked else {}
-    proxies = [] if arguments.shuffled else [name for name in played if name in KEPT_BACK or not kept_back]
-    if proxies and expert_asked:
+    tested = [name for name in played if name in KEPT_BACK] if kept_back else list(played)
+    if arguments.shuffled:
+        tested = []
+    if tested and expert_asked:
         others["tess"] = _played(table, [RAW / clip for clip in table["clip"]], features, COPIES)
     tasks: list[Task] = []
-    for name in proxies:
+    for name in tested:
         whole = played[name].only(np.arange(len(played[name].clips) // len(copies)))  # at their own speed
         elsewhere = {other: part for other, part in others.items() if other != name}
         tasks += proxy(name, whole, elsewhere, arguments.how)
-    if arguments.folder:  # trained as the released model is: on both actresses, with the committed expert
-        unheard = {"kept_back_folder": another_corpus(arguments.folder, features)}
-        tasks.append(replace(tess("word", features, {}), tests=unheard))
+    if unheard:  # trained as the released model is: on both actresses, with the committed expert
+        tests = {f"kept_back_{arguments.folder.resolve().name}": unheard}
+        tasks.append(replace(tess("word", features, {}), tests=tests))
     if not kept_back:
         # The committed expert is theirs, and does for TESS, unless its labels have to be shuffled.
         elsewhere = others if arguments.shuffled else {}

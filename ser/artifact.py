@@ -1,6 +1,6 @@
 """The model file: an ONNX network with its own description inside. A prediction needs this file and nothing else.
 
-Input ``frames`` (batch, time, columns) float32, clips of one length, since nothing is taken for padding; output
+Input ``frames`` (batch, time, columns) float32: clips of one length, without padding, which would be heard; output
 ``probabilities`` (batch, emotions). Normalisation is part of the network. The metadata (ONNX ``metadata_props``,
 strings) holds what a program needs to feed it: ``description``, a JSON object with the fields of ``Description``;
 ``filters``, the constants of the features, and ``reference``, where the training clips lie, each as a base64-coded npz.
@@ -99,7 +99,7 @@ def save(model: "keras.Model", path: Path, description: Description, filters: Fi
     """Export a Keras model, name its input and output and put the description in.
 
     Args:
-        model: from frames (batch, time, columns) to probabilities (batch, emotions), without masks.
+        model: from frames (batch, time, columns) to probabilities (batch, emotions); without masks, or it is slow.
         path: of the file to write.
         description: what it says of itself.
         filters: constants of its features.
@@ -109,6 +109,7 @@ def save(model: "keras.Model", path: Path, description: Description, filters: Fi
 
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "model.onnx"
+        # Without a signature, Keras asks for a model that has answered before.
         model.export(exported, format="onnx", verbose=False, input_signature=model.inputs)
         network = onnx.load(exported)
     _rename(network.graph, network.graph.input[0], "frames", ("batch", "time"))

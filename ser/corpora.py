@@ -205,8 +205,8 @@ def _collect(name: str, place: Path, target: Path) -> list[Clip]:
 # --- A folder of one's own -----------------------------------------------------------------------------------------
 
 
-def copy_folder(source: Path, target: Path) -> list[Clip]:
-    """Copy ``<source>/<speaker>/<emotion>/*`` to ``target``; the file's stem stands for what is said.
+def clips_in_folder(source: Path) -> list[Clip]:
+    """Clips of ``<source>/<speaker>/<emotion>/*``, in the order of their paths; the file's stem stands for the text.
 
     Raises:
         UserError: the folder is missing, cannot be read or holds no clip, or a folder inside names no emotion.
@@ -229,17 +229,27 @@ def copy_folder(source: Path, target: Path) -> list[Clip]:
                 f"{source / speaker}: expected a speaker's name of letters, digits, _ and -, received {speaker!r}"
             )
         source_path = path.relative_to(source).as_posix()
-        clip = Clip("folder", f"{speaker}/{emotion}/{path.name}", speaker, emotion, path.stem, source_path)
-        destination = target / clip.path
-        if destination.exists():
-            raise UserError(f"{path}: expected one clip of this name for {speaker}, {emotion}; received two")
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, destination)
-        clips.append(clip)
+        clips.append(Clip("folder", f"{speaker}/{emotion}/{path.name}", speaker, emotion, path.stem, source_path))
     if ignored:
         print(f"not audio, left out: {', '.join(map(str, ignored[:5]))} ({len(ignored)} in all)", file=sys.stderr)
     if not clips:
         raise UserError(f"{source}: expected clips in {source}/<speaker>/<emotion>/, found none")
+    return clips
+
+
+def copy_folder(source: Path, target: Path) -> list[Clip]:
+    """Copy the ``clips_in_folder`` to ``target``.
+
+    Raises:
+        UserError: as ``clips_in_folder`` does; or a speaker has two clips of one emotion and one name.
+    """
+    clips = clips_in_folder(source)
+    for clip in clips:
+        path, destination = source / clip.source_path, target / clip.path
+        if destination.exists():
+            raise UserError(f"{path}: expected one clip of this name for {clip.speaker}, {clip.emotion}; received two")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, destination)
     return clips
 
 

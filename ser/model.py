@@ -77,14 +77,14 @@ def build(
         columns: those that the LSTMs hear.
         params: section ``train`` of ``params.yaml``.
         expert: kernel and bias of ``Expert.layer``, never trained; its probabilities are multiplied by the members'.
-        lstm_layer: class of its LSTMs; ``FusedLSTM`` trains faster, Keras' own can be saved and exported.
-        padded: mask padding; without it, all clips of a batch have to be of one length.
+        lstm_layer: class of its LSTMs; ``FusedLSTM``, of padded clips, trains faster, Keras' own can be saved.
+        padded: padding is masked; otherwise, all clips of a batch have to be of one length.
 
     Returns:
-        Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding changes nothing,
-        whatever its length. Several members, alike but for their initial weights, have their logits averaged
-        (B. Lakshminarayanan et al., NeurIPS 2017, https://arxiv.org/abs/1612.01474): on a voice that was never heard,
-        each one errs in ways of its own.
+        Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding that is masked
+        changes nothing, whatever its length. Several members, alike but for their initial weights, have their logits
+        averaged (B. Lakshminarayanan et al., NeurIPS 2017, https://arxiv.org/abs/1612.01474): on a voice that was
+        never heard, each one errs in ways of its own.
     """
     frames = keras.Input((None, len(mean)), name="frames")  # (batch, time, columns)
     x = ops.take(frames, columns, axis=-1)  # (batch, time, columns heard)
@@ -119,7 +119,7 @@ def build(
     logits = ops.mean(members, axis=1)  # (batch, emotions)
     if expert:
         linear = layers.Dense(len(EMOTIONS), activation="softmax", trainable=False, name="expert")
-        logits += ops.log((1 - UNIFORM) * linear(clip_statistics(frames)) + UNIFORM / len(EMOTIONS))
+        logits += ops.log((1 - UNIFORM) * linear(clip_statistics(frames, padded)) + UNIFORM / len(EMOTIONS))
         linear.set_weights(list(expert))
     temperature = layers.Dense(
         len(EMOTIONS), use_bias=False, trainable=False, kernel_initializer="identity", name="temperature"
@@ -128,9 +128,10 @@ def build(
     return keras.Model(frames, probabilities, name="speech_emotion")
 
 
-def clip_statistics(frames: keras.KerasTensor) -> keras.KerasTensor:
-    """``ser.expert.statistics`` of padded clips: (batch, time, columns) -> (batch, 4 columns)."""
-    mask = ops.cast(ops.not_equal(frames[:, :, :1], PADDING), "float32")  # (batch, time, 1)
+def clip_statistics(frames: keras.KerasTensor, padded: bool) -> keras.KerasTensor:
+    """``ser.expert.statistics`` of clips that may be padded: (batch, time, columns) -> (batch, 4 columns)."""
+    first = frames[:, :, :1]
+    mask = ops.cast(ops.not_equal(first, PADDING), "float32") if padded else ops.ones_like(first)  # (batch, time, 1)
     count = ops.sum(mask, axis=1)  # (batch, 1)
     mean = ops.sum(frames * mask, axis=1) / count  # (batch, columns)
     deviation = ops.sqrt(ops.sum(ops.square(frames - mean[:, None]) * mask, axis=1) / count)
@@ -234,10 +235,14 @@ def portable(network: keras.Model, columns: list[int], params: Train, padded: bo
         columns: as it was built with.
         params: likewise.
         padded: whether padding is masked. Not in an ONNX file: without masks, an LSTM is one operation there, with
-            masks a loop over the frames, which takes ten times as long (``benchmarks/predict.py``).
+            masks a loop over the frames, which takes about ten times as long (``benchmarks/predict.py``).
+
+    Returns:
+        A network with the same weights, temperature included, that changes no more when the other one does.
     """
-    nothing = np.zeros(network.input_shape[-1])  # the weights of all layers are set below, the frozen ones' too
-    expert = next(((layer.kernel, layer.bias) for layer in network.layers if layer.name == "expert"), None)
+    kept = {layer.name: layer.get_weights() for layer in network.layers}
+    nothing = np.zeros(network.input_shape[-1])  # set_weights replaces it
+    expert = tuple(kept["expert"]) if "expert" in kept else None
     own = build(nothing, nothing, columns, params, expert, padded=padded)
     own.set_weights(network.get_weights())
     return own

@@ -79,13 +79,14 @@ def main() -> None:
         layer, fitted_to = (fitted.layer(clips), fitted.corpora) if fitted else (None, [])
         network, history = model.train(clips, labels, padded, columns, settings, layer)
         export(network, history, settings, folder / "model.onnx", about | {"expert": fitted_to}, val, reference)
+        # Calibrated by now, as the other file is.
         model.portable(network, columns, settings, padded=True).save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         shuffled = np.random.default_rng(settings.seed).permutation(labels)
         briefly = replace(settings, epochs=settings.control_epochs)
-        control, learned = model.train(clips, shuffled, padded, columns, briefly)
-        export(control, learned, briefly, folder / "control.onnx", about | {"expert": []}, val, reference)
+        control, control_history = model.train(clips, shuffled, padded, columns, briefly)
+        export(control, control_history, briefly, folder / "control.onnx", about | {"expert": []}, val, reference)
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)
     pd.DataFrame(history).rename_axis("epoch").rename(index=lambda epoch: epoch + 1).round(6).to_csv(

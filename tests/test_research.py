@@ -75,6 +75,17 @@ def test_another_corpus_is_a_folder_of_speakers(tmp_path: Path) -> None:
     assert part.speakers.tolist() == ["anna", "anna", "ben"]
     assert [EMOTIONS[label] for label in part.labels] == ["anger", "sadness", "neutral"]
     assert part.seconds[0] < 1.1 and 2.9 < part.seconds[1] <= run.LONGEST
+    (tmp_path / "anna/sad/1.wav").rename(tmp_path / "anna/sad/03-01-04-01-01-01-13.wav")  # kept back
+    assert len(run.another_corpus(tmp_path, params.load("features")).clips) == 3
+    for heard in ("03-01-04-01-01-01-12", "03a01Ta", "OAF_back_sad"):
+        path = tmp_path / f"ben/neutral/{heard}.wav"
+        path.write_bytes(b"never read")
+        with pytest.raises(UserError, match=f"expected voices that were never heard, received .*{heard}.wav, which"):
+            run.another_corpus(tmp_path, params.load("features"))
+        path.unlink()
+    soundfile.write(tmp_path / "ben/neutral/short.wav", RNG.normal(size=100), 16000)
+    with pytest.raises(UserError, match=r"ben/neutral/short\.wav: expected at least 1024 samples"):
+        run.another_corpus(tmp_path, params.load("features"))
 
 
 def test_a_proxy_needs_speakers_and_clips() -> None:
@@ -290,15 +301,19 @@ def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
     assert mine[mine.test == "emodb_1"].setting.tolist() == ["inductive", "adapted"] * 2
     assert {"emodb_1", "emodb_2", "ravdess_1", "ravdess_2"} <= set(mine.test)
     assert {"speaker_oaf", "speaker_yaf", "pseudo_0.85_speaker_oaf"} <= set(mine.test)
+    for path in (project.folder / "data/raw").rglob("*.wav"):
+        folder = tmp_path / "another" / path.parent.relative_to(project.folder / "data/raw")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / path.name.replace("_", "-")).write_bytes(path.read_bytes())
     result = project.run("python", "-m", "research.run", "default", "--seeds", "1", "--kept-back",
-                         "--folder", str(project.folder / "data/raw"))  # fmt: skip
+                         "--folder", str(tmp_path / "another"))  # fmt: skip
     assert result.returncode == 0, result.stderr
     both = pd.read_csv(project.folder / "research/results.csv")
     check = both[both.test.str.startswith("kept_back")]
-    assert len(both) == len(mine) + len(check) and set(check.test) == {"kept_back_folder"}
+    assert len(both) == len(mine) + len(check) and set(check.test) == {"kept_back_another"}
     assert check.setting.tolist() == ["inductive", "adapted"] and check.filter(like="recall_").notna().all(axis=None)
     printed = project.run("python", "-m", "research.table")
     assert printed.returncode == 0, printed.stderr
     assert re.search(rf"^\| {recipe} +\|", printed.stdout, re.MULTILINE)  # however wide the column
-    assert "| kept_back_folder |" in printed.stdout.partition("### Speakers that were kept back, UAR")[2]
+    assert "| kept_back_another |" in printed.stdout.partition("### Speakers that were kept back, UAR")[2]
     assert "expected default, or one of" in project.run("python", "-m", "research.run", "nothing").stderr
