@@ -401,7 +401,7 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
         elsewhere = {other: part for other, part in others.items() if other != name}
         tasks += proxy(name, whole, elsewhere, arguments.how)
     if unheard:  # trained as the released model is: on both actresses, with the committed expert
-        tests = {f"kept_back_{arguments.folder.resolve().name}": unheard}
+        tests = {f"kept_back_folder_{arguments.folder.resolve().name}": unheard}
         tasks.append(replace(tess("word", features, {}), tests=tests))
     if not kept_back:
         # The committed expert is theirs, and does for TESS, unless its labels have to be shuffled.

@@ -310,10 +310,10 @@ def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     both = pd.read_csv(project.folder / "research/results.csv")
     check = both[both.test.str.startswith("kept_back")]
-    assert len(both) == len(mine) + len(check) and set(check.test) == {"kept_back_another"}
+    assert len(both) == len(mine) + len(check) and set(check.test) == {"kept_back_folder_another"}
     assert check.setting.tolist() == ["inductive", "adapted"] and check.filter(like="recall_").notna().all(axis=None)
     printed = project.run("python", "-m", "research.table")
     assert printed.returncode == 0, printed.stderr
     assert re.search(rf"^\| {recipe} +\|", printed.stdout, re.MULTILINE)  # however wide the column
-    assert "| kept_back_another |" in printed.stdout.partition("### Speakers that were kept back, UAR")[2]
+    assert "| kept_back_folder_another |" in printed.stdout.partition("### Speakers that were kept back, UAR")[2]
     assert "expected default, or one of" in project.run("python", "-m", "research.run", "nothing").stderr
