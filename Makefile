@@ -35,7 +35,7 @@ serve: $(READY)
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=12
 
 test: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m "not slow"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --no-loadscope-reorder -m "not slow"
 
 test-slow: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m slow
