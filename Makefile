@@ -34,6 +34,7 @@ serve: $(READY)
 
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=12
 
+# In the order of tests/conftest.py, the longest one first; loadfile's own would begin with the fullest file.
 test: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --no-loadscope-reorder -m "not slow"
 

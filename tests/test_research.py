@@ -20,6 +20,9 @@ from tests.project import TINY, Project
 RNG = np.random.default_rng(0)
 
 
+NO_FOLDERS = {"emodb": None, "ravdess": None, "folder": None}
+
+
 def part(labels: list[int], seconds: list[float], columns: int = 3) -> run.Part:
     clips = [RNG.normal(size=(int(length * 30) + 4, columns)).astype(np.float32) for length in seconds]
     return run.Part(clips, np.array(labels), np.array(seconds), np.array(["someone"] * len(labels)))
@@ -100,8 +103,7 @@ def test_a_proxy_needs_speakers_and_clips() -> None:
 def test_data_of_several_corpora_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """RAVDESS among the training clips would be heard by who is tested on it."""
     monkeypatch.setattr(run, "MANIFEST", tmp_path / "manifest.csv")
-    folders = {"emodb": None, "ravdess": None, "folder": None}
-    arguments = Namespace(**folders, recipes=[DEFAULT], protocols=["speaker_yaf"], how="halves", shuffled=False)
+    arguments = Namespace(**NO_FOLDERS, recipes=[DEFAULT], protocols=["speaker_yaf"], how="halves", shuffled=False)
     with pytest.raises(UserError, match=r"manifest\.csv: expected the data of a run, found none; run `dvc repro`"):
         run.gather(arguments, params.load("features"))
     pd.DataFrame({"corpus": ["tess", "ravdess"], "speaker": ["YAF", "01"], "text": ["a", "b"]}).to_csv(run.MANIFEST)
@@ -158,8 +160,7 @@ def test_a_run_that_lacks_a_folder_says_so_before_it_reads_any(tmp_path: Path, m
     monkeypatch.setattr(run, "MANIFEST", tmp_path / "manifest.csv")
     pd.DataFrame({"corpus": ["tess"], "speaker": ["YAF"], "text": ["a"]}).to_csv(run.MANIFEST)
     default, alone = DEFAULT, "four members, weights averaged, flux"
-    folders = {"emodb": None, "ravdess": None, "folder": None}
-    nothing = Namespace(**folders, recipes=[alone], protocols=[], how="halves", shuffled=True)
+    nothing = Namespace(**NO_FOLDERS, recipes=[alone], protocols=[], how="halves", shuffled=True)
     features = params.load("features")
     assert run.gather(nothing, features) == []  # no expert, whose labels would have to be shuffled
     with pytest.raises(UserError, match="expected --emodb and --ravdess: an expert is fitted .* received neither"):
@@ -233,6 +234,22 @@ def test_the_table_by_hand() -> None:
     assert table.tess(pd.DataFrame([*measured[:2], *rows[2:]])).iloc[0]["lengths matched"] == "not measured"
     one_way = rows[0] | {"seed": 9, "accuracy": 0.1}  # as Ctrl-C may leave it
     pd.testing.assert_series_equal(table.tess(pd.DataFrame([*rows, one_way])).iloc[0], row)
+
+
+def test_what_is_taken_away_is_compared_seed_by_seed() -> None:
+    one_member = "the default, one member"
+    accuracy = {DEFAULT: {0: (0.8, 0.6), 1: (0.9, 0.7), 2: (0.1, 0.1)}, one_member: {0: (0.7, 0.6), 1: (0.8, 0.4)}}
+    rows = [
+        {"recipe": recipe, "seed": seed, "test": test, "accuracy": value}
+        for recipe, seeds in accuracy.items()
+        for seed, pair in seeds.items()
+        for test, value in zip(table.DIRECTIONS, pair, strict=True)
+    ]
+    rows.append({"recipe": one_member, "seed": 2, "test": "speaker_oaf", "accuracy": 0.9})  # as Ctrl-C may leave it
+    (row,) = table.taken_away(pd.DataFrame(rows)).to_dict("records")
+    assert row == {"recipe": one_member, "mean": "0.625 ± 0.035", "the default's": "0.750 ± 0.071",
+                   "difference": "**-0.125**", "seed by seed": "-0.050, -0.200"}  # fmt: skip
+    assert table.taken_away(pd.DataFrame(rows[:6])).empty
 
 
 @pytest.fixture(scope="module")
