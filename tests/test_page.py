@@ -135,6 +135,16 @@ def test_the_microphone_is_recorded(page: Page) -> None:
     assert len({point.split(",")[1] for point in heights}) > 20, "silence was recorded"
 
 
+def test_a_double_click_ends_a_recording_once(page: Page) -> None:
+    page.locator("#record").click()
+    page.get_by_role("button", name=re.compile("Stop 0:0[1-9]")).wait_for()
+    with page.expect_response("**/predict?*"):
+        page.locator("#record").evaluate("button => (button.click(), button.click())")
+    answered(page)
+    page.wait_for_timeout(300)  # a second recording would have begun by now
+    assert page.locator("#record").inner_text() == "Record"  # not `expect`: it would wait until that one ends, too
+
+
 def test_a_microphone_that_is_refused_is_a_sentence(browser: Browser, url: str) -> None:
     page = browser.new_page()
     page.add_init_script(

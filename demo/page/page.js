@@ -170,16 +170,17 @@ let stop = null; // while recording
 
 async function toggle() {
   const button = $("record"), label = button.querySelector("span");
+  if (button.ariaDisabled === "true") return; // the browser still asks for the microphone, or lets go of it
   if (stop) {
     const ended = stop;
     stop = null;
     button.classList.remove("recording");
     label.textContent = "Record";
     $("level").style.transform = "";
-    const sound = await ended();
+    button.ariaDisabled = "true"; // a double click would record anew, and its answer take the page
+    const sound = await ended().finally(() => (button.ariaDisabled = "false"));
     return ask(sound, "recording.wav");
   }
-  if (button.ariaDisabled === "true") return; // the browser still asks for the microphone
   turn++; // an answer that is under way would take the page from under the recording
   $("status").textContent = "";
   $("answer").ariaBusy = "false";
