@@ -22,6 +22,9 @@ with open(os.environ["CALLS"], "a") as calls:
 if os.environ.get("INTERRUPT"):
     os.kill(os.getppid(), signal.SIGINT)
     time.sleep(60)
+if os.environ.get("EDIT"):
+    text = open("params.yaml").read()
+    open("params.yaml", "w").write(text.replace("members: ", "members: 1"))
 if os.environ.get("BREAK"):
     sys.exit("no space left")
 if os.environ.get("FORGET"):
@@ -120,6 +123,12 @@ def test_it_refuses_to_mix_what_cannot_be_compared(search: Search) -> None:
     assert refused.stderr.strip().endswith(
         "error: params.yaml: changed since this search began; undo that, or remove search/word.db"
     )
+
+
+def test_it_stops_when_a_setting_changes_between_trials(search: Search) -> None:
+    stopped = search.run("word", "--trials", "3", EDIT="1")
+    assert stopped.returncode == 1 and len(search.calls()) == 1
+    assert "error: params.yaml: changed since this search began" in stopped.stderr
 
 
 def test_a_failing_trial_ends_it_with_the_reason(search: Search) -> None:

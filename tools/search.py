@@ -2,9 +2,10 @@
 
     python -m tools.search word --trials 20
 
-A trial is `dvc exp run --temp train@<protocol>`: it trains in a folder of its own, so that the workspace stays free,
-and goes no further, so that the test part is never touched. What is made small is val_loss: that of the best epoch, or
-with `train.average` the mean over the epochs whose weights are averaged.
+A trial is `dvc exp run --temp train@<protocol>`: it trains in a folder of its own, so that the workspace stays as it
+is, and goes no further, so that the test part is never touched. What is made small is val_loss: that of the best epoch,
+or with `train.average` the mean over the epochs whose weights are averaged. Each trial takes code and params.yaml as
+they are when it begins: leave them alone until the search ends. It stops where a setting that is not searched changed.
 Ctrl-C stops the search and the same command goes on with it: search/<protocol>.db remembers. At its end a table of
 the best trials is printed and search/<protocol>.png shows which parameters mattered.
 """
@@ -26,6 +27,7 @@ from optuna.trial import TrialState
 
 from ser import errors, params, pictures
 
+PARAMS = Path("params.yaml")
 FOLDER = Path("search")
 SPACE: dict[str, BaseDistribution] = {
     "train.units": CategoricalDistribution([32, 64, 128]),
@@ -44,11 +46,11 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20, help="how many trials the study shall have (20)")
     arguments = parser.parse_args()
     protocol = arguments.protocol
-    settings = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    settings = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     if protocol not in settings["protocols"]:
         raise errors.UserError(f"protocol: expected one of {', '.join(settings['protocols'])}, received {protocol}")
 
-    study = open_study(protocol, settings)
+    study = open_study(protocol)
     try:
         while len(completed(study)) < arguments.trials:
             run_trial(study, protocol, settings, arguments.trials)
@@ -60,21 +62,32 @@ def main() -> None:
             report(study, protocol)
 
 
-def open_study(protocol: str, settings: dict[str, Any]) -> optuna.Study:
+def open_study(protocol: str) -> optuna.Study:
     """The study of a protocol, new or as it was left."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     FOLDER.mkdir(exist_ok=True)
-    database = FOLDER / f"{protocol}.db"
-    study = optuna.create_study(storage=f"sqlite:///{database}", study_name=protocol, load_if_exists=True)
+    database = f"sqlite:///{FOLDER / protocol}.db"
+    study = optuna.create_study(storage=database, study_name=protocol, load_if_exists=True)
     # Not one seed for all: a search that goes on would begin with the trials that it began with before.
     study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
-    # Losses are only comparable while all that is not searched stays the same.
+    check_comparable(study)
+    return study
+
+
+def check_comparable(study: optuna.Study) -> None:
+    """Losses are only comparable while all that is not searched stays as it was when the study began.
+
+    Raises:
+        UserError: params.yaml has changed since.
+    """
+    settings = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     fixed = {key: settings[key] for key in ("corpora", "synthetic_words", "features", "split")}
     fixed["train"] = {key: value for key, value in settings["train"].items() if f"train.{key}" not in SPACE}
     if study.user_attrs.setdefault("fixed", fixed) != fixed:
-        raise errors.UserError(f"params.yaml: changed since this search began; undo that, or remove {database}")
+        raise errors.UserError(
+            f"{PARAMS}: changed since this search began; undo that, or remove {FOLDER / study.study_name}.db"
+        )
     study.set_user_attr("fixed", fixed)
-    return study
 
 
 def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -84,6 +97,7 @@ def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 def run_trial(study: optuna.Study, protocol: str, settings: dict[str, Any], wanted: int) -> None:
     """One experiment; its result goes into the study."""
+    check_comparable(study)  # a temporary experiment takes params.yaml as it is by now
     # A temporary experiment sees what git tracks, and git ignores recordings of one's own.
     own = recordings(settings["folder"]) if "folder" in settings["corpora"] else []
     averaged = params.load("train").averaged()
