@@ -74,6 +74,11 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
     elif hasattr(source, "read"):
         with closing(_File(source, str(getattr(source, "name", "file")))) as sound:  # type: ignore[arg-type]
             yield sound
+    elif source is None or isinstance(source, (bytes, bytearray)):
+        raise UserError(
+            "expected a path, a binary file object or an array of samples, received "
+            + ("None" if source is None else "bytes: put them into io.BytesIO, if they are a file's")
+        )
     else:
         yield _Array(source, rate)
 

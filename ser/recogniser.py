@@ -119,9 +119,11 @@ class Recogniser:
             Seconds that they last.
 
         Raises:
-            UserError: a recording cannot be read, they are shorter than ``ENOUGH`` seconds, or silent. An earlier
-                voice is kept then.
+            UserError: this is one path instead of several, a recording cannot be read, they are shorter than ``ENOUGH``
+                seconds, or silent. An earlier voice is kept then.
         """
+        if isinstance(recordings, (str, PathLike)):  # else each of its letters would be a path
+            raise UserError(f"expected a list of recordings to adapt to, received {str(recordings)!r}")
         stretches: list[np.ndarray] = []
 
         def collect(_: float, samples: np.ndarray) -> None:

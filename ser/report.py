@@ -55,6 +55,8 @@ def text(name: str, result: Result, colour: bool) -> str:
     answer = _paint(result.emotion, result.emotion, colour)
     lines = [f"{printable(name)} ({result.duration:.2f} s): {answer}{certainty}{reason}"]
     if result.emotion != "silence":
+        if result.reason:
+            lines.append("  What the network alone would say, which means little here:")
         for emotion, probability in result.probabilities.items():
             bar = _paint(full * round(WIDTH * probability), emotion, colour)
             lines.append(f"  {emotion:<10}{probability:5.0%} {bar}".rstrip())

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,8 @@ def test_arrays_of_every_kind_are_understood(model: ser.Recogniser, clip: Path, 
     "array, rate, message",
     [
         (np.zeros(100), None, "sample_rate"),
+        (None, 16_000, "received None"),
+        (b"RIFF", None, "received bytes: put them into io.BytesIO"),
         (np.zeros(16_000), 0, "sample_rate"),
         (np.zeros(16_000), -16_000, "sample_rate"),
         (np.zeros(16_000), "16000", "sample_rate"),
@@ -124,7 +127,6 @@ def test_arrays_of_every_kind_are_understood(model: ser.Recogniser, clip: Path, 
         ([0, 9000] * 8_000, 16_000, "integer of up to 32 bits, received shape .* of int64"),
         (np.array(["a"]), 16_000, "array"),
         ([[1], [1, 2]], 16_000, "array"),
-        (None, 16_000, "array"),
         (np.full(16_000, np.nan), 16_000, "finite"),
         (np.full(16_000, 1e300), 16_000, "finite"),
         (np.ones(10), 16_000, "one frame"),
@@ -495,7 +497,8 @@ def test_the_bars_are_coloured_on_request_only(model: ser.Recogniser, clip: Path
     result = model.predict(clip)
     plain, coloured = report.text("a\nb.wav", result, False), report.text("a\nb.wav", result, True)
     assert plain == re.sub(r"\x1b\[[0-9;]*m", "", coloured) != coloured
-    assert plain.startswith("a\\nb.wav (")
+    assert plain.startswith("a\\nb.wav (") and "means little" not in plain
+    assert "means little" in report.text("a.wav", replace(result, emotion="unsure", reason="unlike"), False)
 
 
 def test_plots(model: ser.Recogniser, clip: Path, long: tuple[np.ndarray, int], tmp_path: Path) -> None:

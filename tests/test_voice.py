@@ -61,6 +61,8 @@ def test_too_little_is_refused_and_changes_nothing(folder: Path, model: ser.Reco
     with pytest.raises(UserError, match="expected recordings of at least 10 s to adapt to, received silence"):
         model.adapt([tmp_path / "silence.wav"])
     assert model.predict(clip) == before
+    with pytest.raises(UserError, match=r"expected a list of recordings to adapt to, received 'voice\.wav'"):
+        model.adapt("voice.wav")
     model.adapt(recordings(folder, "OAF"))
     adapted = model.predict(clip)
     assert adapted != before
