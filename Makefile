@@ -1,3 +1,4 @@
+# make setup   all that the others need, in .venv/
 # make demo    the whole pipeline on a small synthetic corpus, in .demo/
 # make serve   the web page and its API, on http://127.0.0.1:7860/
 # make test    the tests
@@ -19,7 +20,7 @@ READY := $(VENV)/.ready
 setup: $(READY)
 
 $(READY): requirements.txt constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, received " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "expected Python 3.11 to 3.13, received " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/plots_page.py

@@ -3,6 +3,10 @@
 # on TESS among it, stays as it is. Needs no network. Called by `make demo`.
 set -eu
 
+if ! git rev-parse --git-dir > /dev/null 2>&1; then
+    echo "expected a git clone, received a folder without .git: clone the repository instead of downloading an archive" >&2
+    exit 1
+fi
 rm -rf .demo
 git clone --quiet --no-local . .demo
 cd .demo
