@@ -1,12 +1,11 @@
-"""A second opinion, from people who are not in the corpus: a linear classifier on statistics of a clip.
+"""The expert: a linear classifier on statistics of a clip, fitted to people who are not in the corpus.
 
-It was fitted to other corpora, and its probabilities are multiplied by the LSTM's (a product of experts, G. Hinton,
-Neural Computation 14, 2002). On a voice that was never heard, the two err on different clips:
-``docs/unseen-speakers.md``. ``data/expert.json`` holds it, in numbers that can be read; ``python -m research.expert``
-makes it anew.
+Its probabilities are multiplied by the LSTM's (a product of experts, G. Hinton, Neural Computation 14, 2002). On an
+unseen speaker, the two err on different clips: ``docs/unseen-speakers.md``. ``data/expert.json`` holds it, in numbers
+that can be read; ``python -m research.expert`` makes it anew.
 
-A linear classifier extrapolates without bound, and would be surest of noise. So it is believed up to a point: its
-probabilities are mixed with a uniform distribution, of weight ``UNIFORM``.
+A linear classifier extrapolates without bound, and would be surest of noise. So its probabilities are smoothed: mixed
+with a uniform distribution, of weight ``UNIFORM``.
 """
 
 import json
@@ -27,7 +26,7 @@ from ser.voice import FLAT
 EXPERT = Path("data/expert.json")
 KINDS = ("mean", "deviation", "change", "acceleration")  # of every column
 IDENTITY = ("mean mfcc_", "mean chroma_", "mean mel_")  # these say whose voice it is, and are left out
-# Of 0.02, 0.05, 0.1 and 0.2, the one that costs least UAR on voices that were never heard: 0.007 (EMO-DB) and 0.002
+# Of 0.02, 0.05, 0.1 and 0.2, the one that costs least UAR on unseen speakers: 0.007 (EMO-DB) and 0.002
 # (RAVDESS), with the expert before this one: docs/unseen-speakers-trials.md.
 UNIFORM = 0.02
 RIDGE = 0.01  # half of it times the squared weights is added to the mean log loss
@@ -98,7 +97,7 @@ def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray, np.ndarray
     """Fit an expert: multinomial logistic regression with a ridge penalty.
 
     For each speaker of a corpus in turn, the statistics of all clips of the corpus are z-scored by that speaker's mean
-    and standard deviation. So it will be asked: the statistics of an unheard voice are z-scored by those of the
+    and standard deviation. So it will be applied: the statistics of an unseen speaker are z-scored by those of the
     training speakers (``Expert.layer``), and what merely tells speakers apart is worth nothing then. Each corpus counts
     the same and, within it, each emotion.
 

@@ -83,11 +83,11 @@ def build(
     Returns:
         Model from ``frames`` (batch, time, columns) to ``probabilities`` (batch, emotions). Padding that is masked
         changes nothing, whatever its length. Several members, alike but for their initial weights, have their logits
-        averaged (B. Lakshminarayanan et al., NeurIPS 2017, https://arxiv.org/abs/1612.01474): on a voice that was
-        never heard, each one errs in ways of its own.
+        averaged (B. Lakshminarayanan et al., NeurIPS 2017, https://arxiv.org/abs/1612.01474): on an unseen
+        speaker, each one errs in ways of its own.
     """
     frames = keras.Input((None, len(mean)), name="frames")  # (batch, time, columns)
-    x = ops.take(frames, columns, axis=-1)  # (batch, time, columns heard)
+    x = ops.take(frames, columns, axis=-1)  # (batch, time, columns used)
     if padded:
         x = layers.Masking(PADDING)(x)
 

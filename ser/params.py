@@ -19,6 +19,7 @@ from ser.errors import UserError
 STRICT = ConfigDict(strict=True, extra="forbid")
 
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's older generator takes
 # YAML 1.1, which PyYAML reads, takes 1e-3 for a string; 1.0e-3 for a number. Both are meant as one.
 Real = Annotated[float, Field(strict=False, allow_inf_nan=False)]
 Rate = Annotated[Real, Field(gt=0, lt=1)]
@@ -44,6 +45,7 @@ Blocks = Annotated[list[Block], Field(min_length=1), AfterValidator(_unique), Af
 LOWEST_PITCH = 70  # Hz that block prosody looks for
 Spread = Annotated[Real, Field(ge=0, le=5)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+Protocols = Annotated[list[Name], Field(min_length=1), AfterValidator(_unique)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -119,7 +121,7 @@ class Split:
     folds: Annotated[int, Field(ge=2)]
     fold: Annotated[int, Field(ge=0)]
     val_folds: Annotated[int, Field(ge=2)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
     @model_validator(mode="after")
     def _consistent(self) -> "Split":
@@ -141,7 +143,7 @@ class Train:
         members: LSTMs alike but for their initial weights, whose logits are averaged.
         units: of each LSTM, and in each direction.
         layers: LSTMs on top of each other.
-        bidirectional: true: a second LSTM hears the clip from its end.
+        bidirectional: true: a second LSTM reads the clip from its end.
         pooling: ``mean`` of the states over the clip, ``statistics`` (mean and deviation), or the ``last`` one.
         dropout: share of each LSTM's states that is left out in training.
         label_smoothing: share of the target that is spread over all emotions.
@@ -177,7 +179,7 @@ class Train:
     class_weights: Literal["none", "balanced"]
     expert: bool
     control_epochs: Count
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
     def averaged(self) -> int:
         """How many epochs, the last ones, have their weights averaged; 0: those of the best ``val_loss`` are kept."""
@@ -203,7 +205,7 @@ def load(section: str, path: Path = Path("params.yaml")) -> Any:
     """
     content = _read(path)
     if section == "protocols":
-        return check(Annotated[list[Name], Field(min_length=1)], content.get("protocols"), f"{path}: protocols")
+        return check(Protocols, content.get("protocols"), f"{path}: protocols")
     if section == "corpora":
         keys = {field.name: content[field.name] for field in fields(Corpora) if field.name in content}
         return check(Corpora, keys, f"{path}: ")

@@ -1,8 +1,8 @@
 """Protocols: who is trained on, who is tested on. The way the data was split is half of every result.
 
 ``random``          stratified folds over clips; speakers and words are on both sides.
-``word``            test words are never heard in training.
-``speaker_<name>``  test speaker <name> is never heard in training.
+``word``            test words are unseen in training.
+``speaker_<name>``  test speaker <name> is unseen in training.
 
 The validation part is always cut out of the training side, by word. Where there are several corpora, the first one is
 dealt out; the clips of the others are trained on, so that figures with and without them have the same test part.
@@ -53,7 +53,7 @@ def split(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
 
 
 def check(manifest: pd.DataFrame, parts: np.ndarray, protocol: str) -> None:
-    """Make sure of what the protocol promises: nothing that must be unheard is heard.
+    """Make sure of what the protocol promises: nothing that must be unseen is trained on.
 
     Raises:
         AssertionError: a recording, a held-out word or the test speaker stands on both sides; with ``python -O``, too.

@@ -48,7 +48,7 @@ def main() -> None:
         "duration_only": round(duration_only(trained_on, test), 6),
         "shuffled_labels": round(float((control.argmax(axis=1) == actual).mean()), 6),
     }
-    # As long as the network hears them, without the silence at both ends.
+    # Of the network's input, without the silence at both ends.
     hop = model.description.features["hop_length"] / model.description.sample_rate
     seconds = np.array([len(frames) for frames in clips]) * hop
     matched = metrics.length_matched(actual, answers.argmax(axis=1), seconds)

@@ -24,20 +24,21 @@ def load_part(table: pd.DataFrame, part: str) -> tuple[list[np.ndarray], np.ndar
     return shards.read(FEATURES, rows["clip"]), rows.emotion.map(EMOTIONS.index).to_numpy()
 
 
-def export(
-    network: model.keras.Model, history: dict[str, list[float]], settings: params.Train, path: Path,
-    about: dict[str, Any], val: tuple[list[np.ndarray], np.ndarray], reference: confidence.Reference,
-) -> None:  # fmt: skip
-    """Calibrate the network on the validation part, and write it with all that is known of it.
+def calibrate(
+    network: model.keras.Model, history: dict[str, list[float]], settings: params.Train,
+    val: tuple[list[np.ndarray], np.ndarray], reference: confidence.Reference,
+) -> dict[str, Any]:  # fmt: skip
+    """Calibrate the network on the validation part.
 
     Args:
-        network: trained.
+        network: trained; its temperature is set.
         history: of its training.
         settings: it was trained with.
-        path: of the ``.onnx`` file.
-        about: what ``artifact.Description`` says beside what is measured here.
         val: clips, (frames, columns) each, and labels (clips,).
         reference: where the training clips lie.
+
+    Returns:
+        What that part says of it, as ``artifact.Description`` has it.
     """
     clips, labels = val
     padded = model.pad(clips)
@@ -49,12 +50,30 @@ def export(
     temperature = confidence.fit_temperature(answers, labels)
     model.calibrate(network, temperature)
     distance, probability = confidence.limits(reference, clips, network.predict(padded, verbose=0))
-    description = artifact.Description(
-        **about, metrics=metrics, temperature=temperature, max_distance=distance, min_probability=probability
-    )
+    return {
+        "metrics": metrics,
+        "temperature": temperature,
+        "max_distance": distance,
+        "min_probability": probability,
+    }
+
+
+def export(
+    network: model.keras.Model, settings: params.Train, path: Path, about: dict[str, Any],
+    reference: confidence.Reference,
+) -> None:  # fmt: skip
+    """Write a calibrated network with all that is known of it.
+
+    Args:
+        network: trained.
+        settings: it was trained with.
+        path: of the ``.onnx`` file.
+        about: the fields of ``artifact.Description``.
+        reference: where the training clips lie.
+    """
     features = params.Features(**about["features"])
     one_length = model.portable(network, column_indices(features, settings.use), settings, padded=False)
-    artifact.save(one_length, path, description, filters(features), reference)
+    artifact.save(one_length, path, artifact.Description(**about), filters(features), reference)
 
 
 def main() -> None:
@@ -78,15 +97,16 @@ def main() -> None:
     with replacing(MODELS / protocol) as folder:
         layer, fitted_to = (fitted.layer(clips), fitted.corpora) if fitted else (None, [])
         network, history = model.train(clips, labels, padded, columns, settings, layer)
-        export(network, history, settings, folder / "model.onnx", about | {"expert": fitted_to}, val, reference)
-        # Calibrated by now, as the other file is.
+        about |= {"expert": fitted_to} | calibrate(network, history, settings, val, reference)
+        export(network, settings, folder / "model.onnx", about, reference)
         model.portable(network, columns, settings, padded=True).save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         shuffled = np.random.default_rng(settings.seed).permutation(labels)
         briefly = replace(settings, epochs=settings.control_epochs)
         control, control_history = model.train(clips, shuffled, padded, columns, briefly)
-        export(control, control_history, briefly, folder / "control.onnx", about | {"expert": []}, val, reference)
+        about |= {"expert": []} | calibrate(control, control_history, briefly, val, reference)
+        export(control, briefly, folder / "control.onnx", about, reference)
 
     (PLOTS / protocol).mkdir(parents=True, exist_ok=True)
     pd.DataFrame(history).rename_axis("epoch").rename(index=lambda epoch: epoch + 1).round(6).to_csv(

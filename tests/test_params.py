@@ -72,6 +72,7 @@ def test_the_committed_file_is_valid(tmp_path: Path) -> None:
         ("split.fold", 5, "split: expected fold < folds = 5, received 5"),
         ("synthetic_words", 4, "synthetic_words: expected greater than or equal to 5, received 4"),
         ("protocols", [], "protocols: expected "),
+        ("protocols", ["word", "word"], "protocols: expected each entry once"),
         ("protocols", "word", "protocols: expected a valid list, received 'word'"),
         ("protocols", ["../word"], "protocols.0: expected "),
     ],

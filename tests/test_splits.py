@@ -1,4 +1,4 @@
-"""Splits: what must be unheard is unheard, under every corpus that can be thought up."""
+"""Splits: what must be unseen is unseen, under every corpus that can be thought up."""
 
 import re
 from pathlib import Path
