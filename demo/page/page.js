@@ -6,7 +6,7 @@ const CORPORA = {
   tess: ["Toronto Emotional Speech Set (TESS)", "Know other voices: it was trained on two actresses, who say “Say the word …” in English. Of anybody else it is unsure, or far more often wrong."],
   synthetic: ["synthesised speech", "Know human voices at all: it was trained on synthesised speech."],
 };
-const PROTOCOLS = { random: "New clips of voices and words it knows", word: "New words, in voices it knows", speaker: "A voice it never heard" };
+const PROTOCOLS = { random: "New clips of voices and words it knows", word: "New words, in voices it knows", speaker: "A voice it does not know" };
 
 const $ = (id) => document.getElementById(id);
 let about = { labels: [], limits: { bytes: Infinity, seconds: Infinity }, sample_rate: 16000 };
@@ -219,7 +219,7 @@ async function introduce() {
   $("accuracy").replaceChildren(...measures.filter(([, share]) => share !== undefined).map(measure),
     make("p", { className: "note" }, accuracy[about.protocol] === undefined
       ? "How accurate it is, is not known: the model file came without its card."
-      : `Accuracy on clips held out from training; guessing would be right in ${percent(1 / labels.length)}. For the unheard voice, the same network was trained without it.`));
+      : `Accuracy on clips held out from training; guessing would be right in ${percent(1 / labels.length)}. For a voice it does not know, the same network was trained without it.`));
 }
 
 function measure([label, share]) {
