@@ -1,4 +1,4 @@
-"""What `ser.predict --adapt` does for voices that a model never heard. The table of docs/predict.md.
+"""What `ser.predict --adapt` does for speakers that a model has not seen. The table of docs/predict.md.
 
     python -m benchmarks.adapt --model FILE NAME=FOLDER ...
 

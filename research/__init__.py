@@ -1,1 +1,1 @@
-"""How far a recipe carries over to a voice that was never heard: docs/unseen-speakers.md. Not part of the pipeline."""
+"""How far a recipe carries over to an unseen speaker: docs/unseen-speakers.md. Not part of the pipeline."""

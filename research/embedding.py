@@ -52,7 +52,7 @@ def main() -> None:
                 axis.scatter(x, y, s=9, color=colour, alpha=0.35, linewidth=0)
                 x, y = places[rows & unheard].T
                 axis.scatter(x, y, s=22, color=colour, marker="x", linewidth=1, label=emotion)
-            axis.set(title=f"{title}: dots are heard in training, crosses are not", xticks=[], yticks=[])
+            axis.set(title=f"{title}: dots are trained on, crosses are not", xticks=[], yticks=[])
             axis.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
         axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="crosses")
         figure.savefig(PICTURE)

@@ -1,4 +1,4 @@
-"""Train recipes and test them on voices that they never heard; append the results to research/results.csv.
+"""Train recipes and test them on unseen speakers; append the results to research/results.csv.
 
     python -m research.run default                                        # TESS, both directions, five seeds
     python -m research.run default --emodb FOLDER --ravdess FOLDER        # proxies too
@@ -75,7 +75,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Task:
-    """What a recipe is trained on, and the unheard voices that it is tested on, by name.
+    """What a recipe is trained on, and the unseen speakers that it is tested on, by name.
 
     Attributes:
         train: as every part, clips of the corpus in question.
@@ -120,14 +120,14 @@ def another_corpus(folder: Path, settings: params.Features) -> Part:
 
     Raises:
         UserError: there is no clip, a folder names no emotion, a clip cannot be decoded or is too short, or is named
-            like one of a speaker that the network or the expert has heard.
+            like one of a speaker that the network or the expert knows.
     """
     clips = corpora.clips_in_folder(folder)
     for path in (clip.source_path for clip in clips):
         declared = (clip for name in corpora.CORPORA if (clip := corpora.parse(name, path)))
         if parse_tess(path) or any(clip.speaker not in KEPT_BACK.get(clip.corpus, []) for clip in declared):
             raise errors.UserError(
-                f"--folder: expected voices that were never heard, received {folder / path}, which is named like a "
+                f"--folder: expected unseen speakers, received {folder / path}, which is named like a "
                 "clip of TESS, of EMO-DB, or of RAVDESS's actors 01 to 12"
             )
     table = pd.DataFrame([(clip.speaker, clip.emotion) for clip in clips], columns=["speaker", "emotion"])
@@ -259,7 +259,7 @@ def train(task: Task, settings: params.Train, features: params.Features) -> tupl
 
 
 def adapted(part: Part, heard: Clips) -> Clips:
-    """Give the clips of each unheard speaker the mean and standard deviation of the columns that were trained on.
+    """Give the clips of each unseen speaker the mean and standard deviation of the columns that were trained on.
 
     This uses unlabelled audio of the test speakers: a result of its own, never mixed with the others.
     """
@@ -317,7 +317,7 @@ def answers(network: Any, task: Task, name: str) -> dict[str, np.ndarray]:
     part = task.tests[name]
     said = {"inductive": network.predict(model.pad(part.clips), batch_size=64, verbose=0)}
     if name in ("random", "word") or name.startswith("pseudo_"):
-        return said  # no voice is unheard
+        return said  # no speaker is unseen
     moved = model.pad(adapted(part, task.train.clips))
     inner = model.keras.Model(network.inputs, [network.outputs[0], *(head.input for head in model.heads(network))])
     said["adapted"], *states = inner.predict(moved, batch_size=64, verbose=0)
@@ -360,12 +360,20 @@ def run(
     return rows
 
 
+def save(rows: list[dict[str, Any]]) -> None:
+    """Append rows to ``RESULTS``; those of a run that is repeated replace the ones before."""
+    earlier = [pd.read_csv(RESULTS)] if RESULTS.exists() else []
+    table = pd.concat([*earlier, pd.DataFrame(rows).round(4)])
+    table = table.drop_duplicates(["recipe", "labels", "seed", "test", "setting"], keep="last")
+    table.to_csv(RESULTS, index=False)
+
+
 def gather(arguments: argparse.Namespace, features: params.Features) -> list[Task]:
     """Read what the command line asks for: every task that the recipes are trained on.
 
     Raises:
-        UserError: a folder is missing that is needed, or has none of the clips that it should, or such as were heard;
-            or ``data/`` is of several corpora.
+        UserError: a folder is missing that is needed, or has none of the clips that it should, or such as the model
+            knows; or ``data/`` is of several corpora.
     """
     kept_back = arguments.how == "kept back"
     if kept_back and not (arguments.ravdess or arguments.folder):
@@ -446,12 +454,7 @@ def main() -> None:
     tasks = gather(arguments, features)
     for seed in arguments.seeds:
         for recipe in arguments.recipes:
-            rows = pd.DataFrame(run(recipe, seed, tasks, features, arguments.shuffled, revision)).round(4)
-            earlier = [pd.read_csv(RESULTS)] if RESULTS.exists() else []
-            table = pd.concat([*earlier, rows])
-            # A run that is repeated replaces its rows.
-            table = table.drop_duplicates(["recipe", "labels", "seed", "test", "setting"], keep="last")
-            table.to_csv(RESULTS, index=False)  # after each run: Ctrl-C loses one
+            save(run(recipe, seed, tasks, features, arguments.shuffled, revision))  # Ctrl-C loses one
 
 
 if __name__ == "__main__":

@@ -1,20 +1,26 @@
-"""Print what research/results.csv holds, as the tables of docs/unseen-speakers.md.
+"""Print what research/results.csv holds, as tables; with --write, put them into the pages that show them.
 
 python -m research.table
 """
 
+import argparse
+import re
+from pathlib import Path
+
 import pandas as pd
 
-from research.recipes import ALONE, DEFAULT, RECIPES
+from research.recipes import ALONE, BASELINES, DEFAULT, RECIPES
 from research.run import RESULTS
 from ser import EMOTIONS, errors
 
+# A table's place in them is below the heading that is its title.
+PAGES = (Path("docs/unseen-speakers.md"), Path("docs/unseen-speakers-tables.md"))
 DIRECTIONS = {"speaker_yaf": "OAF → YAF", "speaker_oaf": "YAF → OAF"}
 
 
 def in_order(results: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the order of the recipes, each of which adds something; those of earlier code last."""
-    places = {recipe: place for place, recipe in enumerate(RECIPES)}
+    """Rows in the order of the recipes, each of which adds something, after the baselines; earlier code's last."""
+    places = {recipe: place for place, recipe in enumerate([*BASELINES, *RECIPES])}
     order = results.recipe.map(places).fillna(len(places)).argsort(kind="stable")
     return results.iloc[order]
 
@@ -91,7 +97,8 @@ def proxies(results: pd.DataFrame) -> pd.DataFrame:
     """A row per recipe: UAR on what recipes are chosen on."""
     kinds = {
         "emodb": "EMO-DB, halves", "ravdess": "RAVDESS, halves",
-        "alone_emodb": "EMO-DB, one alone", "alone_ravdess": "RAVDESS, one alone", "pseudo": "pseudo-speakers",
+        "alone_emodb": "EMO-DB, single speakers", "alone_ravdess": "RAVDESS, single speakers",
+        "pseudo": "pseudo-speakers",
     }  # fmt: skip
     kind = results.test.str.extract(r"^(pseudo|(?:alone_)?(?:emodb|ravdess))", expand=False)
     table = results[kind.isin(kinds)].assign(kind=kind).groupby(["recipe", "kind", "seed"], sort=False).uar.mean()
@@ -104,35 +111,67 @@ def recalls(results: pd.DataFrame) -> pd.DataFrame:
     """A row per recipe and direction: recall of every emotion, mean over the seeds."""
     rows = results[results.test.isin(DIRECTIONS)]
     table = rows.groupby(["recipe", "test"], sort=False)[[f"recall_{emotion}" for emotion in EMOTIONS]].mean()
-    return (
-        table.rename(columns=lambda name: name.removeprefix("recall_")).rename(index=DIRECTIONS).round(2).reset_index()
-    )
+    table = table.round(2).map("{:.2f}".format).rename(columns=lambda name: name.removeprefix("recall_"))
+    return table.rename(index=DIRECTIONS).reset_index()
 
 
-def main() -> None:
-    """Print every table that has rows."""
-    results = in_order(pd.read_csv(RESULTS))
+def tables(results: pd.DataFrame) -> dict[str, str]:
+    """Every table that has rows, in Markdown, by its title.
+
+    Args:
+        results: rows of ``research/results.csv``.
+    """
+    results = in_order(results)
     right = results[results.labels == "right"]
     inductive = right[right.setting == "inductive"]
     shuffled = results[(results.labels == "shuffled") & (results.setting == "inductive")]
     kept_back = inductive[inductive.test.str.startswith("kept_back")]
     rest = inductive[inductive.test.isin(["random", "word"])]
     few = "(two speakers are few)"
-    for title, table in (
-        ("Proxies, on which recipes are chosen: UAR", proxies(inductive)),
-        (f"TESS, inductive: nothing of the test speaker is known {few}", tess(inductive)),
-        (f"Recall, inductive {few}", recalls(inductive)),
-        (f"TESS, adapted: unlabelled audio of the test speaker is used {few}", tess(right[right.setting == "adapted"])),
-        ("Proxies, adapted: UAR", proxies(right[right.setting == "adapted"])),
-        (f"TESS, adapted and grouped: a group of clips per emotion {few}", tess(right[right.setting == "grouped"])),
-        ("Shuffled labels: chance is 0.143", tess(shuffled)),
-        ("Speakers that were kept back, UAR", kept_back.groupby(["recipe", "test"]).uar.agg(spread).reset_index()),
-        ("One thing taken away, TESS, inductive: mean of both directions", taken_away(inductive)),
-        ("Voices that were heard", rest.groupby(["recipe", "test"]).accuracy.agg(spread).reset_index()),
-    ):  # fmt: skip
-        if len(table):
-            print(f"### {title}\n\n{table.to_markdown(index=False, disable_numparse=True)}\n")
+    every = {
+        "Proxies, on which recipes are chosen: UAR": proxies(inductive),
+        f"TESS, inductive: nothing of the test speaker is known {few}": tess(inductive),
+        "Ablation of the default, TESS, inductive: mean of both directions": taken_away(inductive),
+        f"Recall, inductive {few}": recalls(inductive),
+        f"TESS, adapted: unlabelled audio of the test speaker is used {few}": tess(right[right.setting == "adapted"]),
+        "Proxies, adapted: UAR": proxies(right[right.setting == "adapted"]),
+        f"TESS, adapted and grouped: a group of clips per emotion {few}": tess(right[right.setting == "grouped"]),
+        "Shuffled labels: chance is 0.143": tess(shuffled),
+        "Speakers that were kept back, UAR": kept_back.groupby(["recipe", "test"]).uar.agg(spread).reset_index(),
+        "Seen speakers": rest.groupby(["recipe", "test"]).accuracy.agg(spread).reset_index(),
+    }
+    return {
+        title: table.replace({"recipe": {DEFAULT: "**the default**"}}).to_markdown(index=False, disable_numparse=True)
+        for title, table in every.items()
+        if len(table)
+    }
+
+
+def filled_in(page: str, tables: dict[str, str]) -> str:
+    """A page whose tables are these, wherever it has the heading of one.
+
+    Args:
+        page: Markdown.
+        tables: Markdown, by title.
+    """
+    for title, table in tables.items():
+        place = rf"^(### {re.escape(title)}\n\n)(?:\|.*\n)*"
+        page = re.sub(place, rf"\g<1>{table}\n", page, flags=re.MULTILINE)
+    return page
+
+
+def main() -> None:
+    """Print the tables, or write them into the pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help=f"into {' and '.join(map(str, PAGES))}")
+    options = parser.parse_args()
+    made = tables(pd.read_csv(RESULTS))
+    if not options.write:
+        print("\n\n".join(f"### {title}\n\n{table}" for title, table in made.items()))
+        return
+    for page in PAGES:
+        page.write_text(filled_in(page.read_text(encoding="utf-8"), made), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    errors.run(main, __doc__)
+    errors.run(main)

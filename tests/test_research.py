@@ -1,4 +1,4 @@
-"""The research on unheard voices: figures worked out by hand, parts that do not touch, and no peeking."""
+"""The research on unseen speakers: figures worked out by hand, parts that do not touch, and no peeking."""
 
 import re
 from argparse import Namespace
@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 import soundfile
 
-from research import run, table
-from research.recipes import DEFAULT, RECIPES
+from research import baselines, run, table
+from research.recipes import BASELINES, DEFAULT, RECIPES
 from ser import EMOTIONS, corpora, expert, params
 from ser.errors import UserError
 from ser.features import column_names
+from tests.conftest import ROOT
 from tests.project import TINY, Project
 
 RNG = np.random.default_rng(0)
@@ -83,7 +84,7 @@ def test_another_corpus_is_a_folder_of_speakers(tmp_path: Path) -> None:
     for heard in ("03-01-04-01-01-01-12", "03a01Ta", "OAF_back_sad"):
         path = tmp_path / f"ben/neutral/{heard}.wav"
         path.write_bytes(b"never read")
-        with pytest.raises(UserError, match=f"expected voices that were never heard, received .*{heard}.wav, which"):
+        with pytest.raises(UserError, match=f"expected unseen speakers, received .*{heard}.wav, which"):
             run.another_corpus(tmp_path, params.load("features"))
         path.unlink()
     soundfile.write(tmp_path / "ben/neutral/short.wav", RNG.normal(size=100), 16000)
@@ -204,6 +205,33 @@ def test_a_group_gets_the_emotion_that_no_other_one_claims_more() -> None:
     np.testing.assert_array_equal(run.grouped(probabilities, states), np.eye(3)[labels])
 
 
+def test_baselines_know_what_they_should() -> None:
+    """Clips whose MFCC alone tell the emotion: the one that hears MFCC knows it, the expert was never told."""
+    features = params.load("features")
+    names = column_names(features)
+
+    def clips(seed: int) -> run.Part:
+        random, labels = np.random.default_rng(seed), np.repeat(np.arange(len(EMOTIONS)), 20)
+        made = part(labels.tolist(), [1.0] * len(labels), len(names))
+        for clip, label in zip(made.clips, labels, strict=True):
+            clip[:] = random.normal(size=clip.shape)
+            clip[:, names.index(f"mfcc_{label}")] += 3
+        return made
+
+    task = run.Task(clips(0), clips(1), {"speaker_oaf": clips(2)}, {})
+    fitted = baselines.baselines(task, features)
+    assert tuple(fitted) == BASELINES
+    right = {}
+    for name, (classifier, _) in fitted.items():
+        said = classifier(task.tests["speaker_oaf"].clips)
+        np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-6)
+        right[name] = (said.argmax(axis=1) == task.tests["speaker_oaf"].labels).mean()
+    mfcc, statistics, alone = right.values()
+    assert mfcc == 1 and alone < 0.5
+    assert statistics < mfcc  # means of MFCC say whose voice it is, and are not among them
+    assert fitted[BASELINES[-1]][1] == 408 * 7 + 7  # as docs/unseen-speakers.md says
+
+
 def test_every_recipe_is_a_change_of_the_settings() -> None:
     settings = params.load("train")
     for name, changes in RECIPES.items():
@@ -223,7 +251,7 @@ def test_the_table_by_hand() -> None:
     halves = [rows[0] | {"test": name, "uar": uar} for name, uar in (("emodb_1", 0.5), ("emodb_2", 0.7))]
     alone = [rows[0] | {"test": f"alone_ravdess0{i}", "uar": uar} for i, uar in ((1, 0.2), (2, 0.4))]
     row = table.proxies(pd.DataFrame([*rows, *halves, *alone])).iloc[0]
-    assert row["EMO-DB, halves"] == "0.600 (1)" and row["RAVDESS, one alone"] == "0.300 (1)"
+    assert row["EMO-DB, halves"] == "0.600 (1)" and row["RAVDESS, single speakers"] == "0.300 (1)"
     row = table.tess(pd.DataFrame(rows)).iloc[0]
     assert row["OAF → YAF"] == "0.700 ± 0.141" and row["YAF → OAF"] == "0.800 ± 0.000"
     assert row["mean"] == "**0.750 ± 0.071**"  # of the seeds' means, 0.7 and 0.8
@@ -250,6 +278,19 @@ def test_what_is_taken_away_is_compared_seed_by_seed() -> None:
     assert row == {"recipe": one_member, "mean": "0.625 ± 0.035", "the default's": "0.750 ± 0.071",
                    "difference": "**-0.125**", "seed by seed": "-0.050, -0.200"}  # fmt: skip
     assert table.taken_away(pd.DataFrame(rows[:6])).empty
+
+
+def test_the_pages_show_what_the_results_say() -> None:
+    """Every table stands on one page, as `python -m research.table --write` puts it there."""
+    made = table.tables(pd.read_csv(ROOT / run.RESULTS))
+    pages = [(ROOT / page).read_text(encoding="utf-8") for page in table.PAGES]
+    for title in made:
+        assert sum(page.count(f"### {title}\n") for page in pages) == 1, title
+    for page in pages:
+        assert table.filled_in(page, made) == page
+        assert table.filled_in(page, {title: "| nothing |" for title in made}).count("| nothing |\n") == sum(
+            f"### {title}\n" in page for title in made
+        )
 
 
 @pytest.fixture(scope="module")
@@ -329,6 +370,10 @@ def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
     check = both[both.test.str.startswith("kept_back")]
     assert len(both) == len(mine) + len(check) and set(check.test) == {"kept_back_folder_another"}
     assert check.setting.tolist() == ["inductive", "adapted"] and check.filter(like="recall_").notna().all(axis=None)
+    result = project.run("python", "-m", "research.baselines")
+    assert result.returncode == 0, result.stderr
+    linear = pd.read_csv(project.folder / "research/results.csv").query("recipe in @BASELINES")
+    assert (linear[linear.test.str.startswith("speaker_")].groupby("test").size() == 2 * len(BASELINES)).all()
     printed = project.run("python", "-m", "research.table")
     assert printed.returncode == 0, printed.stderr
     assert re.search(rf"^\| {recipe} +\|", printed.stdout, re.MULTILINE)  # however wide the column
