@@ -1,8 +1,8 @@
 """How something is said, frame by frame: pitch, voicing, level, the tilt of the spectrum and how fast it moves.
 
 What MFCC and mel bands say of a voice is mostly whose voice it is. These columns are relative to the clip (pitch to
-its median, level to its maximum) or ratios within a frame, and carry over to a voice that was never heard.
-``docs/unseen-speakers.md`` measures it.
+its median, level to its maximum) or ratios within a frame, and carry over to an unseen speaker; one, ``f0_level``, is
+that median itself. ``docs/unseen-speakers.md`` measures it.
 
 Pitch is the maximum of the autocorrelation, divided by that of the window, along the smoothest path through the
 frames (after P. Boersma, Proc. Inst. Phonetic Sciences 17, 1993; without his zero padding, so the autocorrelation is
