@@ -33,11 +33,13 @@ def spread(values: pd.Series) -> str:
 
 def matched(runs: pd.DataFrame) -> str:
     """Accuracy where lengths are matched and, in brackets, what guessing gets there; mean over directions and seeds."""
-    both = ("matched_accuracy", "matched_chance")
-    if any(name not in runs or runs[name].isna().any() for name in both):
-        return "not measured"  # in rows of before
-    accuracy, chance = (runs[name].mean() for name in both)
-    return f"{accuracy:.3f} ({chance:.3f})"
+    both = ["matched_accuracy", "matched_chance"]
+    measured = runs.reindex(columns=["seed", *both]).dropna()  # rows of before have neither
+    if measured.empty:
+        return "not measured"
+    accuracy, chance = measured[both].mean()
+    seeds, of = measured.seed.nunique(), runs.seed.nunique()
+    return f"{accuracy:.3f} ({chance:.3f})" + (f", {seeds} of {of} seeds" if seeds < of else "")
 
 
 def tess(results: pd.DataFrame) -> pd.DataFrame:
