@@ -69,6 +69,7 @@ def test_the_committed_file_is_valid(tmp_path: Path) -> None:
         ("features.n_fft", 1023, "features.n_fft: expected a multiple of 2, received 1023"),
         ("features.sample_rate", 48_000, "features: expected n_fft >= 1372, two periods of 70 Hz, received 1024"),
         ("features.trim_db", -1, "features.trim_db: expected greater than 0, received -1"),
+        ("split.seed", 2**32, "split.seed: expected less than 4294967296, received 4294967296"),
         ("split.fold", 5, "split: expected fold < folds = 5, received 5"),
         ("synthetic_words", 4, "synthetic_words: expected greater than or equal to 5, received 4"),
         ("protocols", [], "protocols: expected "),
