@@ -70,8 +70,8 @@ def tess(results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def taken_away(results: pd.DataFrame) -> pd.DataFrame:
-    """A row per thing that the default can do without: what that costs on TESS, over the seeds that both were run with.
+def ablation(results: pd.DataFrame) -> pd.DataFrame:
+    """A row per part that the default is left without: what that costs on TESS, over the seeds that both were run with.
 
     The differences are those of the mean of both directions.
     """
@@ -133,7 +133,7 @@ def tables(results: pd.DataFrame) -> dict[str, str]:
     every = {
         "Proxies, on which recipes are chosen: UAR": proxies(inductive),
         f"TESS, inductive: nothing of the test speaker is known {few}": tess(inductive),
-        "Ablation of the default, TESS, inductive: mean of both directions": taken_away(inductive),
+        "Ablation of the default, TESS, inductive: mean of both directions": ablation(inductive),
         f"Recall, inductive {few}": recalls(inductive),
         f"TESS, adapted: unlabelled audio of the test speaker is used {few}": tess(right[right.setting == "adapted"]),
         "Proxies, adapted: UAR": proxies(right[right.setting == "adapted"]),
@@ -149,14 +149,14 @@ def tables(results: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def filled_in(page: str, tables: dict[str, str]) -> str:
+def filled_in(page: str, made: dict[str, str]) -> str:
     """A page whose tables are these, wherever it has the heading of one.
 
     Args:
         page: Markdown.
-        tables: Markdown, by title.
+        made: tables in Markdown, by title.
     """
-    for title, table in tables.items():
+    for title, table in made.items():
         place = rf"^(### {re.escape(title)}\n\n)(?:\|.*\n)*"
         page = re.sub(place, rf"\g<1>{table}\n", page, flags=re.MULTILINE)
     return page
