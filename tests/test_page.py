@@ -89,6 +89,17 @@ def is_drawn(page: Page, figure: str) -> None:
     expect(page.locator(f"#{figure} figcaption")).to_be_visible()
 
 
+def boxes(page: Page, selector: str) -> list[dict[str, float]]:
+    """Where all of these are, at one moment: whenever the page is laid out anew, the figures are drawn anew."""
+    return page.evaluate(
+        """selector => [...document.querySelectorAll(selector)].map((one) => {
+            const { x, y, width, height } = one.getBoundingClientRect();
+            return { x, y, width, height };
+        })""",
+        selector,
+    )
+
+
 def test_a_file_is_answered(page: Page, clip: Path) -> None:
     page.get_by_label("Choose a file").set_input_files(clip)
     assert answered(page) == "surprise"
@@ -275,18 +286,33 @@ def test_a_long_recording_has_a_timeline(page: Page) -> None:
     for figure in ("waveform", "timeline", "spectrogram"):
         is_drawn(page, figure)
     assert page.locator("#timeline svg title").count() >= 2
-    assert (
-        page.locator("#timeline rect:not(.field)").first.evaluate("block => getComputedStyle(block).fill")
-        != "rgb(0, 0, 0)"
-    )
+    fill = page.evaluate("getComputedStyle(document.querySelector('#timeline rect:not(.field)')).fill")
+    assert fill not in ("rgb(0, 0, 0)", "")
     page.get_by_text("The timeline as a table").click()
     expect(page.locator("#timeline tbody tr").first).to_be_visible()
-    places = [page.locator(f"#{figure} .field").bounding_box() for figure in ("waveform", "timeline", "spectrogram")]
+    places = boxes(page, "figure .field")
+    assert len(places) == 3
     assert len({(place["x"], place["width"]) for place in places}) == 1, "one time axis"
     # A click seeks, in all three.
     page.locator("#timeline svg").click(position={"x": places[0]["width"] / 2, "y": 20})
     expect(page.locator("svg .head.on")).to_have_count(3)
     assert page.locator("#player").evaluate("player => player.currentTime") > 0.5
+
+
+def test_figures_are_drawn_anew_when_their_width_changes_and_not_for_less(page: Page) -> None:
+    two_frames = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    page.get_by_role("button", name="Several in a row").click()
+    answered(page)
+    page.evaluate(two_frames)  # an answer that appears has a new width
+    page.evaluate("document.querySelector('#timeline svg').first = true")
+    page.get_by_text("The timeline as a table").click()
+    expect(page.locator("#timeline tbody tr").first).to_be_visible()
+    page.evaluate(two_frames)
+    assert page.evaluate("document.querySelector('#timeline svg').first")
+    page.set_viewport_size({"width": 600, "height": 900})
+    page.wait_for_function("!document.querySelector('#timeline svg').first")
+    host, field = boxes(page, "#timeline > div, #timeline .field")
+    assert 0.5 * host["width"] < field["width"] < host["width"]
 
 
 @PHONE
@@ -376,9 +402,8 @@ def test_every_part_of_a_timeline_can_be_seen(page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
     page.get_by_role("button", name="Several in a row").click()
     answered(page)
-    stripes, part = page.locator("#timeline .stripe"), page.locator("#timeline rect:not(.field):not(.part)")
-    inside, around = stripes.bounding_box(), part.bounding_box()
-    assert inside and around and inside == pytest.approx(around, abs=5)  # striped all over, and nothing else is
+    around, inside = boxes(page, "#timeline rect:not(.field):not(.part), #timeline .stripe")
+    assert inside == pytest.approx(around, abs=5)  # striped all over, and nothing else is
     contrasts = page.evaluate(EDGES, [*EMOTIONS])
     assert len(contrasts) == len(EMOTIONS) + 1 and min(contrasts.values()) >= 3, contrasts
 

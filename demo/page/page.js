@@ -268,7 +268,12 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 $("player").addEventListener("play", head);
 $("player").addEventListener("seeked", head);
 $("player").addEventListener("error", () => ($("player").hidden = true)); // a format that the browser does not play
-new ResizeObserver(draw).observe($("answer"));
+let width = 0;
+new ResizeObserver(([{ contentRect }]) => {
+  if (contentRect.width === width) return; // details that open make it taller, and no figure wider
+  width = contentRect.width;
+  draw();
+}).observe($("answer"));
 $("curl").textContent = `curl -F file=@clip.wav ${location.origin}/predict`;
 introduce().catch((error) => fail(error.message));
 offer().catch((error) => $("examples").replaceChildren(make("p", { className: "note" }, error.message)));
