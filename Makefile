@@ -3,6 +3,7 @@
 # make serve   the web page and its API, on http://127.0.0.1:7860/
 # make test    the tests
 # make test-slow  those of the cookbook, sharing, searching, releasing and the workflow
+# make test MARKED=  all of them, side by side
 # make report  the results as one page, report.html
 # make pull-request BASE=main  what the commits since BASE do to the results, on a synthetic corpus
 # make promote release the trained model (FORCE=1: in spite of objections)
@@ -33,11 +34,12 @@ demo: $(READY)
 serve: $(READY)
 	@$(BIN)/python -m demo
 
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --durations=12
+MARKED := not slow
+# In the order of tests/conftest.py, the longest ones first; loadfile's own would begin with the fullest file.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations=12
 
-# In the order of tests/conftest.py, the longest one first; loadfile's own would begin with the fullest file.
 test: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) --no-loadscope-reorder -m "not slow"
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m "$(MARKED)"
 
 test-slow: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m slow

@@ -15,8 +15,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the test that takes longest begin first: another worker does all the others meanwhile."""
-    items.sort(key=lambda item: item.get_closest_marker("tess") is None)
+    """Let what takes longest begin first: no worker is left with it alone at the end."""
+    items.sort(key=lambda item: [item.get_closest_marker(mark) is None for mark in ("tess", "slow")])
 
 
 @pytest.fixture(autouse=True)
