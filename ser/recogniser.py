@@ -112,8 +112,8 @@ class Recogniser:
         """Get used to a voice: from now on, its recordings are heard as if a training speaker had spoken.
 
         Args:
-            recordings: unlabelled ones of one speaker, each as ``predict`` takes it; about as many of every emotion
-                that is to be recognised. They may be the ones that are asked about afterwards.
+            recordings: unlabelled ones of one speaker, each a path or a binary file object; about as many of every
+                emotion that is to be recognised. They may be the ones that are asked about afterwards.
 
         Returns:
             Seconds that they last.

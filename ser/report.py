@@ -81,7 +81,10 @@ def clock(seconds: float) -> str:
 
 def plot(result: Result, path: Path) -> None:
     """Draw the timeline of a long recording, or the probabilities of a short one."""
-    import matplotlib
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise UserError(f"--plot: expected matplotlib (pip install matplotlib), received: {error}") from error
 
     matplotlib.use("Agg")  # no screen is needed, nor looked for
     import matplotlib.pyplot as plt

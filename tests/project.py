@@ -15,14 +15,19 @@ from tests.conftest import ROOT
 # Imported by every Python that the tests start: whoever reaches for the network leaves a trace and fails.
 NO_NETWORK = """
 import os, socket
-_connect = socket.socket.connect
-def connect(self, address):
-    if self.family in (socket.AF_INET, socket.AF_INET6):
-        with open(os.environ["NETWORK_LOG"], "a") as log:
-            log.write(f"{address}\\n")
-        raise OSError(f"the network is blocked: {address}")
-    return _connect(self, address)
-socket.socket.connect = connect
+def refuse(address):
+    with open(os.environ["NETWORK_LOG"], "a") as log:
+        log.write(f"{address}\\n")
+    raise OSError(f"the network is blocked: {address}")
+def guarded(connect):
+    def guard(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            refuse(address)
+        return connect(self, address)
+    return guard
+socket.socket.connect = guarded(socket.socket.connect)
+socket.socket.connect_ex = guarded(socket.socket.connect_ex)
+socket.getaddrinfo = lambda host, *rest, **options: refuse(host)  # a name, where nothing answers for it
 """
 
 # The quickest run there is: a minute or less.

@@ -1,10 +1,11 @@
 """The recipes of docs/cookbook.md, in their order and exactly as they are printed."""
 
+import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from tests.conftest import ROOT
 from tests.project import TINY, Project
@@ -69,8 +70,19 @@ def test_what_the_recipes_left(project: Project) -> None:
 def test_recordings_of_ones_own_in_a_temporary_experiment(project: Project) -> None:
     """What the cookbook says of `-C`: git ignores recordings, and temporary experiments see what git tracks."""
     for speaker, source in (("anna", "OAF"), ("bob", "YAF")):
-        shutil.copytree(project.folder / "data/raw" / source, project.folder / "recordings" / speaker)
+        for path in (project.folder / "data/raw" / source).rglob("*.wav"):
+            samples, rate = soundfile.read(path)
+            own = project.folder / "recordings" / speaker / path.parent.name / path.name
+            own.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(own, samples / 2, rate)
     command = ["exp", "run", "--temp", "-S", "corpora=[folder]", "download"]
     assert "found none" in project.dvc(*command, fails=True)
-    output = project.dvc(*command, "-C", "recordings/anna", "-C", "recordings/bob")
-    assert "folder: 140 clips, 2 speakers" in output
+    recordings = ["-C", "recordings/anna", "-C", "recordings/bob"]
+    assert "folder: 140 clips, 2 speakers" in project.dvc(*command, *recordings)
+    # Beside another corpus, they are trained on and not tested.
+    command[3:] = ["corpora=[synthetic,folder]", "--name", "both", *recordings, "evaluate@word"]
+    project.dvc(*command)
+    name = "metrics/word.json"
+    (revision,) = project.run("git", "for-each-ref", "--format=%(objectname)", "refs/exps/*/*/both").stdout.split()
+    both = json.loads(project.run("git", "show", f"{revision}:{name}").stdout)
+    assert both["corpus"] == "synthetic" and both["n_test"] == project.json("word.json")["n_test"]

@@ -1,5 +1,6 @@
 """Every link within the README and the pages of docs/ leads to a file, and to a heading of it; --help helps."""
 
+import json
 import os
 import re
 import subprocess
@@ -35,6 +36,21 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = page.parent / path if path else page
         assert target.exists(), f"{page.name} links to {link}"
         assert not anchor or anchor in anchors(target), f"{page.name} links to {link}"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs/results.md"], ids=lambda page: page.name)
+def test_figures_are_those_of_the_run(page: Path) -> None:
+    figures = {path.stem: json.loads(path.read_text("utf-8")) for path in (ROOT / "metrics").glob("*.json")}
+    assert {"random", "word", "speaker_oaf", "speaker_yaf"} <= set(figures)
+    rows = page.read_text(encoding="utf-8").splitlines()
+    for name in set(figures) - {"summary"}:
+        one = figures[name]
+        (row,) = (row for row in rows if re.match(rf"\| `{name}` .*\d\.\d{{4}} to \d", row))
+        interval = f"| {one['accuracy_low']:.4f} to {one['accuracy_high']:.4f} | {one['uar']:.4f} |"
+        assert f"| {one['accuracy']:.4f} {interval}" in row and f"| {one['control']['duration_only']:.4f} |" in row
+    (mean,) = (row for row in rows if row.startswith("| mean of both directions"))
+    both = (figures["speaker_oaf"]["accuracy"] + figures["speaker_yaf"]["accuracy"]) / 2
+    assert f"| {both:.4f} |" in mean
 
 
 @pytest.mark.slow

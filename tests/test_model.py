@@ -258,10 +258,14 @@ def test_the_history_is_of_whole_epochs() -> None:
 
 
 def test_the_best_weights_come_back() -> None:
+    """What is learned is wrong on ``val``, so its loss rises."""
     settings = replace(SETTINGS, members=2, epochs=30, average=0.0, patience=2, lr=0.05)
-    network, history = trained(settings)
-    assert model.selected_epochs(history, settings) == (best := int(np.argmin(history["val_loss"])) + 1, best)
-    loss = model.smoothed(settings.label_smoothing)(LABELS[:4], member_logits(network, CLIPS[:4]))
+    wrong = (LABELS[:4] + 1) % len(EMOTIONS)
+    network, history = model.train(CLIPS, LABELS, (model.pad(CLIPS[:4]), wrong), LISTEN, settings)
+    best = int(np.argmin(history["val_loss"])) + 1
+    assert model.selected_epochs(history, settings) == (best, best)
+    assert len(history["val_loss"]) == best + settings.patience < settings.epochs
+    loss = model.smoothed(settings.label_smoothing)(wrong, member_logits(network, CLIPS[:4]))
     assert float(np.mean(loss)) == pytest.approx(min(history["val_loss"]), abs=1e-5)
 
 
@@ -299,6 +303,13 @@ def test_class_weights_by_hand() -> None:
 def test_every_optimizer_trains(optimizer: str) -> None:
     _, history = trained(replace(SETTINGS, optimizer=optimizer, units=2, epochs=1))
     assert np.isfinite(history["loss"]).all()
+
+
+@pytest.mark.parametrize("change", [{"label_smoothing": 0.2}, {"class_weights": "balanced"}, {"stretch": 0.2}])
+def test_what_a_batch_is_made_of_reaches_the_loss(change: dict) -> None:
+    settings = replace(SETTINGS, units=2, epochs=1)
+    (_, plain), (_, other) = trained(settings), trained(replace(settings, **change))
+    assert other["loss"] != pytest.approx(plain["loss"], rel=1e-3)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a model", "description"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ser import params
@@ -128,6 +129,7 @@ def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
     assert params.load("train", path).lr == 0.002
 
 
+@hypothesis_settings(deadline=None)
 @given(st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers()))))
 def test_any_mapping_is_refused_and_named(content: dict) -> None:
     try:

@@ -120,9 +120,14 @@ def test_the_run_needs_no_network(project: Project) -> None:
     assert not project.network_log.exists(), project.network_log.read_text()
 
 
-def test_the_block_itself_works(tmp_path: Path, project: Project) -> None:
+@pytest.mark.parametrize("attempt", [
+    "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')",
+    "import urllib.request; urllib.request.urlopen('http://example.invalid')",
+    "import socket; socket.socket().connect(('127.0.0.1', 9))",
+    "import socket; socket.socket().connect_ex(('127.0.0.1', 9))",
+])  # fmt: skip
+def test_the_block_itself_works(tmp_path: Path, project: Project, attempt: str) -> None:
     log = tmp_path / "log"
-    attempt = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')"
     result = project.run(sys.executable, "-c", attempt, NETWORK_LOG=str(log))
     assert "the network is blocked" in result.stderr and log.exists()
 

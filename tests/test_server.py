@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import re
 import shlex
 import signal
@@ -70,7 +71,10 @@ def post(url: str, path: Path, **options) -> requests.Response:
 def test_the_answer_is_that_of_the_command_line(url: str, folder: Path, which: str, request) -> None:
     path: Path = request.getfixturevalue(which)
     line = [sys.executable, "-m", "ser.predict", "--json", "--model", str(folder / "model.onnx"), path.name]
-    run = subprocess.run(line, capture_output=True, text=True, cwd=path.parent, env={"PYTHONPATH": str(ROOT)})
+    run = subprocess.run(
+        line, capture_output=True, text=True, cwd=path.parent, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert run.returncode == 0, run.stderr
     expected = json.loads(run.stdout)
     assert bool(expected["timeline"]) == (which == "long")
     assert post(url, path).json() == expected

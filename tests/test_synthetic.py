@@ -14,7 +14,6 @@ import soundfile
 from ser import EMOTIONS, synthetic
 from ser.errors import UserError
 
-pytest.importorskip("espeakng_loader")
 COUNT = 5
 
 

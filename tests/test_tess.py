@@ -1,11 +1,13 @@
 """The real thing: `dvc repro` on TESS, beside the committed results."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 from tests.project import Project
@@ -14,6 +16,20 @@ from tests.project import Project
 def has_tess() -> bool:
     place = Path(os.environ.get("SER_DATA_DIR", ""))
     return bool(os.environ.get("SER_DATA_DIR")) and any(place.glob("*[tT][eE][sS][sS]*"))
+
+
+@pytest.mark.skipif(not has_tess(), reason="SER_DATA_DIR does not hold TESS, with which `dvc repro` could mend it")
+def test_the_committed_results_are_of_this_code_and_these_params() -> None:
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    assert {f"train@{protocol}" for protocol in params["protocols"]} <= set(lock)
+    for name, stage in lock.items():
+        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
+            assert params[key] == value, f"{name}: {key}"
+        code = {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"].endswith(".py")}
+        assert "ser/errors.py" in code
+        for path in code:
+            assert hashlib.md5((ROOT / path).read_bytes()).hexdigest() == code[path], f"{name}: {path}"
 
 
 @pytest.mark.tess

@@ -96,3 +96,31 @@ def test_a_pull_request_is_told_what_it_does_to_the_results(tmp_path: Path) -> N
     assert "Base, on synthesised speech" in report and "<th>train.lr</th>" in report
     # Nothing of it shows in the clone that it was called in.
     assert project.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_pull_request_that_mends_the_pipeline_is_told_so(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.set(**TINY)
+    stage = project.folder / "stages/download.py"
+    whole = stage.read_text(encoding="utf-8")
+    stage.write_text("raise SystemExit('broken')\n", encoding="utf-8")
+    commit(project, "Break it")
+    stage.write_text(whole, encoding="utf-8")
+    commit(project, "Mend it")
+    result = project.run("sh", "tools/pull_request.sh", "HEAD^1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    comment = (project.folder / ".pull-request/comment.md").read_text(encoding="utf-8")
+    assert "The base could not be run, so there is nothing to compare with." in comment
+    assert "| **anger** |" in comment
+
+
+def test_the_demo_runs_and_touches_nothing(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.set(synthetic_words=10, protocols=["word"])
+    commit(project, "Small")
+    result = project.run("sh", "tools/demo.sh", DEMO_EPOCHS="1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "corpus: synthetic" in result.stdout
+    assert re.search(r"A prediction: .*\n.*OAF_\w+_fear\.wav \(\d\.\d\d s\): \w+", result.stdout)
+    assert not project.network_log.exists()
+    assert project.run("git", "status", "--porcelain").stdout == ""

@@ -17,7 +17,7 @@ python -c "
 from dvc.utils.serialize import modify_yaml  # keeps the comments
 with modify_yaml('params.yaml') as params:
     params['corpora'] = ['synthetic']
-    params['train'].update(members=1, epochs=150, expert=False)
+    params['train'].update(members=1, epochs=${DEMO_EPOCHS:-150}, expert=False)
 "
 
 dvc repro
