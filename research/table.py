@@ -63,7 +63,7 @@ def tess(results: pd.DataFrame) -> pd.DataFrame:
                 "lengths matched": matched(runs),
                 "lowest recall": f"{lowest.removeprefix('recall_')} {recalls[lowest]:.2f}",
                 "seeds": len(accuracy),
-                "parameters": int(runs.parameters.iloc[0]),
+                "parameters": int(runs.parameters.iloc[-1]),  # earlier rows lack the temperature's
                 "minutes": round(runs.groupby("seed").seconds.sum().mean() / 60, 1),
             }
         )
