@@ -80,9 +80,9 @@ def test_recordings_of_ones_own_in_a_temporary_experiment(project: Project) -> N
     recordings = ["-C", "recordings/anna", "-C", "recordings/bob"]
     assert "folder: 140 clips, 2 speakers" in project.dvc(*command, *recordings)
     # Beside another corpus, they are trained on and not tested.
-    command[3:] = ["corpora=[synthetic,folder]", "--name", "both", *recordings, "evaluate@word"]
+    command[4:] = ["corpora=[synthetic,folder]", "--name", "both", *recordings, "evaluate@word"]
     project.dvc(*command)
     name = "metrics/word.json"
     (revision,) = project.run("git", "for-each-ref", "--format=%(objectname)", "refs/exps/*/*/both").stdout.split()
     both = json.loads(project.run("git", "show", f"{revision}:{name}").stdout)
-    assert both["corpus"] == "synthetic" and both["n_test"] == project.json("word.json")["n_test"]
+    assert both["corpus"] == "synthetic + folder" and both["n_test"] == project.json("word.json")["n_test"]
