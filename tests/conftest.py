@@ -1,4 +1,4 @@
-"""What the tests share: the project's own settings and a small manifest."""
+"""What the tests share: an environment of their own, the project's settings and a small manifest."""
 
 import os
 import signal

@@ -90,7 +90,7 @@ def is_drawn(page: Page, figure: str) -> None:
 
 
 def boxes(page: Page, selector: str) -> list[dict[str, float]]:
-    """Where all of these are, at one moment: whenever the page is laid out anew, the figures are drawn anew."""
+    """Where all of these are, at one moment: a figure that is drawn anew has other elements."""
     return page.evaluate(
         """selector => [...document.querySelectorAll(selector)].map((one) => {
             const { x, y, width, height } = one.getBoundingClientRect();

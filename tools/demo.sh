@@ -12,7 +12,7 @@ git clone --quiet --no-local . .demo
 cd .demo
 python tools/plots_page.py
 # One network instead of several, to be quick; more epochs, since a small corpus has few steps to each; no expert,
-# since it was fitted to people.
+# since it was fitted to people. (The tests take fewer: DEMO_EPOCHS.)
 python -c "
 from dvc.utils.serialize import modify_yaml  # keeps the comments
 with modify_yaml('params.yaml') as params:
