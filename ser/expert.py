@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
 
 from ser import EMOTIONS
+from ser.confidence import log_softmax
 from ser.errors import UserError
 from ser.features import column_names
 from ser.params import Features
@@ -99,7 +101,8 @@ def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray, np.ndarray
     For each speaker of a corpus in turn, the statistics of all clips of the corpus are z-scored by that speaker's mean
     and standard deviation. So it will be applied: the statistics of an unseen speaker are z-scored by those of the
     training speakers (``Expert.layer``), and what merely tells speakers apart is worth nothing then. Each corpus counts
-    the same and, within it, each emotion.
+    the same and, within it, each emotion. A clip's emotion is one of those that its corpus has: that EMO-DB has no
+    surprise says nothing of how surprise sounds.
 
     Args:
         corpora: by name, clips, (frames, columns) each, their labels (clips,), indices into ``EMOTIONS``, and their
@@ -112,10 +115,8 @@ def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray, np.ndarray
     Raises:
         UserError: an emotion is missing.
     """
-    from sklearn.linear_model import LogisticRegression
-
     used = [i for i, name in enumerate(statistic_names(features)) if not name.startswith(IDENTITY)]
-    scores, every_label, shares = [], [], []
+    scores, every_label, shares, absent = [], [], [], []
     for clips, labels, speakers in corpora.values():
         values = np.array([statistics(frames) for frames in clips])[:, used]
         _, emotion, count = np.unique(labels, return_inverse=True, return_counts=True)
@@ -125,15 +126,44 @@ def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray, np.ndarray
             scores.append((values - own.mean(axis=0)) / np.maximum(own.std(axis=0), FLAT))
             every_label.append(labels)
             shares.append(1 / (count[emotion] * len(count) * len(listeners) * len(corpora)))  # in all, 1
+            absent.append(np.tile(~np.isin(np.arange(len(EMOTIONS)), labels), (len(labels), 1)))
     targets = np.concatenate(every_label)
     if missing := [name for i, name in enumerate(EMOTIONS) if i not in targets]:
         raise UserError(f"{' + '.join(corpora)}: expected clips of every emotion, received none of {missing[0]}")
-    # scikit-learn minimises C * sum of the weighted losses + squared weights / 2.
-    regression = LogisticRegression(C=1 / RIDGE, max_iter=10_000)
-    regression.fit(np.concatenate(scores), targets, np.concatenate(shares))
+    kernel, bias = _regression(np.concatenate(scores), targets, np.concatenate(shares), np.concatenate(absent))
     names = statistic_names(features)
-    weights = {names[i]: _short(row) for i, row in zip(used, regression.coef_.T, strict=True)}
-    return Expert(list(corpora), asdict(features), weights, _short(regression.intercept_))
+    weights = {names[i]: _short(row) for i, row in zip(used, kernel, strict=True)}
+    return Expert(list(corpora), asdict(features), weights, _short(bias))
+
+
+def _regression(
+    scores: np.ndarray, labels: np.ndarray, shares: np.ndarray, absent: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Multinomial logistic regression in which a clip cannot have every emotion: scikit-learn's knows no such thing.
+
+    Args:
+        scores: (clips, statistics)
+        labels: (clips,) indices into ``EMOTIONS``.
+        shares: (clips,) of each in the mean log loss.
+        absent: (clips, emotions), true for an emotion that the clip cannot have.
+
+    Returns:
+        Kernel (statistics, emotions) and bias (emotions,).
+    """
+    rows, emotions = np.arange(len(labels)), absent.shape[1]
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        kernel, bias = values[:-emotions].reshape(-1, emotions), values[-emotions:]
+        logs = log_softmax(np.where(absent, -np.inf, scores @ kernel + bias))
+        errors = np.exp(logs)
+        errors[rows, labels] -= 1
+        errors *= shares[:, np.newaxis]
+        slope = np.concatenate([(scores.T @ errors + RIDGE * kernel).ravel(), errors.sum(axis=0)])
+        return RIDGE / 2 * (kernel**2).sum() - shares @ logs[rows, labels], slope
+
+    start = np.zeros((scores.shape[1] + 1) * emotions)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 10_000, "ftol": 0, "gtol": 1e-6})
+    return found.x[:-emotions].reshape(-1, emotions), found.x[-emotions:]
 
 
 def statistics(frames: np.ndarray) -> np.ndarray:

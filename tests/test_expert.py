@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from research.run import COPIES, corpus, without_kept_back
 from ser import EMOTIONS, confidence, corpora, expert, model, params
@@ -102,6 +103,31 @@ def test_each_corpus_counts_the_same_and_so_does_each_emotion() -> None:
     few = expert.fit({"one": ([clips[i] for i in rare], labels[rare], speakers[rare]), "other": other}, SMALL)
     heard = answer(few, clips).argmax(axis=1)
     assert (heard[labels == 0] == 0).mean() > 0.9
+
+
+def test_it_is_the_logistic_regression_of_scikit_learn_where_a_corpus_has_every_emotion() -> None:
+    random = np.random.default_rng(0)
+    scores, labels, shares = random.normal(size=(140, 5)), np.arange(140) % 7, random.random(140) / 70
+    scores[np.arange(140), labels % 5] += 1
+    kernel, bias = expert._regression(scores, labels, shares, np.zeros((140, 7), bool))
+    theirs = LogisticRegression(C=1 / expert.RIDGE, tol=1e-8).fit(scores, labels, shares)
+    np.testing.assert_allclose(kernel, theirs.coef_.T, atol=1e-4)
+    np.testing.assert_allclose(bias, theirs.intercept_, atol=1e-4)
+
+
+def test_what_a_corpus_lacks_it_says_nothing_of() -> None:
+    """By hand, without any statistic: one corpus has three emotions, equally often, another one the first two."""
+    labels, shares = np.array([0, 1, 2, 0, 1]), np.array([1, 1, 1, 1.5, 1.5]) / 6
+    absent = np.arange(3) > np.array([2, 2, 2, 1, 1])[:, np.newaxis]
+    np.testing.assert_allclose(expert._regression(np.zeros((5, 0)), labels, shares, absent)[1], 0, atol=1e-5)
+    everywhere = expert._regression(np.zeros((5, 0)), labels, shares, np.zeros((5, 3), bool))[1]
+    np.testing.assert_allclose(everywhere[0] - everywhere[2], np.log(5 / 2), atol=1e-4)
+    (clips, labels, speakers), surprise = somewhere(0, 1, 0), EMOTIONS.index("surprise")
+    keep = np.flatnonzero(labels != surprise)
+    less = [clips[i] for i in keep], labels[keep], speakers[keep]
+    alone = expert.fit({"one": (clips, labels, speakers)}, SMALL)
+    both = expert.fit({"one": (clips, labels, speakers), "other": less}, SMALL)
+    assert both.bias[surprise] > alone.bias[surprise]  # below -0.5 if the other one counted against surprise
 
 
 def test_every_emotion_is_needed() -> None:
