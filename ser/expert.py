@@ -29,7 +29,7 @@ EXPERT = Path("data/expert.json")
 KINDS = ("mean", "deviation", "change", "acceleration")  # of every column
 IDENTITY = ("mean mfcc_", "mean chroma_", "mean mel_")  # these say whose voice it is, and are left out
 # Of 0.02, 0.05, 0.1 and 0.2, the one that costs least UAR on unseen speakers: 0.007 (EMO-DB) and 0.002
-# (RAVDESS), with the expert before this one: docs/unseen-speakers-trials.md.
+# (RAVDESS), with an earlier expert: docs/unseen-speakers-trials.md.
 UNIFORM = 0.02
 RIDGE = 0.01  # half of it times the squared weights is added to the mean log loss
 
@@ -149,6 +149,9 @@ def _regression(
 
     Returns:
         Kernel (statistics, emotions) and bias (emotions,).
+
+    Raises:
+        UserError: it does not converge, as where a statistic is not finite.
     """
     rows, emotions = np.arange(len(labels)), absent.shape[1]
 
@@ -163,6 +166,8 @@ def _regression(
 
     start = np.zeros((scores.shape[1] + 1) * emotions)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 10_000, "ftol": 0, "gtol": 1e-6})
+    if not found.success:
+        raise UserError(f"expert: expected a fit that converges, received {found.message!r}; are all features finite?")
     return found.x[:-emotions].reshape(-1, emotions), found.x[-emotions:]
 
 

@@ -113,6 +113,9 @@ def test_it_is_the_logistic_regression_of_scikit_learn_where_a_corpus_has_every_
     theirs = LogisticRegression(C=1 / expert.RIDGE, tol=1e-8).fit(scores, labels, shares)
     np.testing.assert_allclose(kernel, theirs.coef_.T, atol=1e-4)
     np.testing.assert_allclose(bias, theirs.intercept_, atol=1e-4)
+    scores[7, 2] = np.nan
+    with pytest.raises(UserError, match="expert: expected a fit that converges"):
+        expert._regression(scores, labels, shares, np.zeros((140, 7), bool))
 
 
 def test_what_a_corpus_lacks_it_says_nothing_of() -> None:
