@@ -113,7 +113,7 @@ def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray, np.ndarray
         The expert; its weights have four digits.
 
     Raises:
-        UserError: an emotion is missing.
+        UserError: an emotion is missing, or the fit does not converge.
     """
     used = [i for i, name in enumerate(statistic_names(features)) if not name.startswith(IDENTITY)]
     scores, every_label, shares, absent = [], [], [], []
@@ -139,13 +139,15 @@ def fit(corpora: Mapping[str, tuple[Sequence[np.ndarray], np.ndarray, np.ndarray
 def _regression(
     scores: np.ndarray, labels: np.ndarray, shares: np.ndarray, absent: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Multinomial logistic regression in which a clip cannot have every emotion: scikit-learn's knows no such thing.
+    """Multinomial logistic regression with emotions out of the question, which scikit-learn has no option for.
+
+    It minimises the mean log loss, plus half of ``RIDGE`` times the squared weights of the kernel.
 
     Args:
         scores: (clips, statistics)
         labels: (clips,) indices into ``EMOTIONS``.
         shares: (clips,) of each in the mean log loss.
-        absent: (clips, emotions), true for an emotion that the clip cannot have.
+        absent: (clips, emotions), true for an emotion that is out of the question: its probability is 0.
 
     Returns:
         Kernel (statistics, emotions) and bias (emotions,).

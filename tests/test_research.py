@@ -294,6 +294,17 @@ def test_the_pages_show_what_the_results_say() -> None:
         )
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/unseen-speakers.md"])
+def test_the_headline_is_that_of_the_results(page: str) -> None:
+    """Outside of the tables that are filled in."""
+    results = pd.read_csv(ROOT / run.RESULTS)
+    runs = results.query("recipe == @DEFAULT and labels == 'right' and setting == 'inductive'")
+    means = runs[runs.test.isin(table.DIRECTIONS)].groupby("seed").accuracy.mean()
+    assert len(means) == 5
+    text = table.filled_in((ROOT / page).read_text(encoding="utf-8"), {title: "" for title in table.tables(results)})
+    assert table.spread(means) in " ".join(text.split())
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("research"))
