@@ -1,6 +1,6 @@
 """What was tried: changes of section ``train`` of params.yaml, by name, in the order in which they were tried.
 
-The one that changes nothing is the default; those after it take one thing away from it. "Perturbed" is ``shift`` and
+The one that changes nothing is the default; those after it change one thing. "Perturbed" is ``shift`` and
 ``scale``, "statistics" is what is pooled. "Four members" and what follows are "prosody, perturbed, statistics", too;
 the others are one network. Weights that are not averaged are those that ``val`` chose.
 """
@@ -29,6 +29,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "the default, one member": {"members": 1},
     "the default, early stopping": {"average": 0.0},
     "the default, without flux": {"use": ["prosody"]},
+    "the default, on spectra": {"use": SPECTRA},
 }
 # What `python -m research.baselines` has beside them.
 MFCC_STATISTICS = "mean and standard deviation of MFCC, logistic regression"
