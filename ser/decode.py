@@ -25,6 +25,7 @@ from ser.errors import UserError
 RATES = (4_000, 768_000)  # Hz; below lies no speech, above nobody records
 MAX_CHANNELS = 32  # three seconds of that many at the highest rate still fit into 300 MB
 MAX_PIPE_BYTES = 2**32
+PEAK_BLOCK = 2**18  # samples
 # What libsndfile does not decode, by the first bytes, so that the answer names it.
 FOREIGN = {
     (4, b"ftyp"): "MP4 (m4a, mp4, mov, 3gp)",
@@ -47,6 +48,10 @@ class Sound(Protocol):
     """A source of samples."""
 
     rate: int
+
+    def peak(self) -> float:
+        """Return the largest absolute value, NaN if there is one; 1 where it cannot be far above. Before any read."""
+        ...
 
     def read(self, count: int) -> np.ndarray:
         """Return the next samples, (at most count, channels) float32; none at the end."""
@@ -106,6 +111,15 @@ class _File:
         """Let go of the decoder; the file stays open."""
         self.file.close()
 
+    def peak(self) -> float:
+        if self.file.subtype not in ("FLOAT", "DOUBLE"):
+            return 1.0
+        highest = 0.0
+        while len(block := self.read(PEAK_BLOCK)):
+            highest = float(np.maximum(highest, np.abs(block).max()))  # unlike max(), it keeps NaN
+        self.file.seek(0)
+        return highest
+
     def read(self, count: int) -> np.ndarray:
         try:
             return self.file.read(count, dtype="float32", always_2d=True)
@@ -135,6 +149,9 @@ class _Array:
         if self.samples.shape[1] > MAX_CHANNELS:
             raise UserError(f"array: expected at most {MAX_CHANNELS} channels, received shape {array.shape}")
         self.rate, self.place = int(rate), 0
+
+    def peak(self) -> float:
+        return float(max(self.samples.max(), -self.samples.min())) if self.samples.dtype.kind == "f" else 1.0
 
     def read(self, count: int) -> np.ndarray:
         block = self.samples[self.place : self.place + count]

@@ -16,7 +16,7 @@ from ser import AUDIO_ENDINGS, errors
 if TYPE_CHECKING:  # numpy is to be imported after main has set the number of its threads
     from ser.recogniser import Recogniser, Result
 
-# In a folder, what has one of these endings is a recording; those that cannot be decoded are reported, not passed over.
+# In a folder, what has one of these endings is a recording; one of them that cannot be decoded is reported.
 ENDINGS = (*AUDIO_ENDINGS, ".m4a", ".mp4", ".aac", ".wma")
 
 
@@ -105,7 +105,7 @@ def main() -> None:
             raise errors.UserError(f"--plot: expected one recording, received {count}")
     recogniser = load(given.model)
     if given.adapt:
-        print(f"adapted to {recogniser.adapt(checked(given.adapt)):.1f} s of recordings", file=sys.stderr)
+        print(f"adapted to {recogniser.adapt(checked(given.adapt)):.1f} s of sound", file=sys.stderr)
     write = report.writer(given.json, given.csv, recogniser.labels)
     failed = False
     last: Result | None = None

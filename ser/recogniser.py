@@ -28,7 +28,7 @@ BLOCK = 3.0
 # Clips of TESS stay far below both: 0.015 and 0.0001.
 DC_OFFSET = 0.05  # mean, in standard deviations, from which it is taken away
 CLIPPED = 0.01  # share of samples at the peak
-ENOUGH = 10.0  # of recordings that say where a voice lies
+ENOUGH = 10.0  # of sound that says where a voice lies
 # Full scale is 1. Float samples far above it are those of integers, of one of these scales; what has a standard
 # deviation of 1 stays below LOUDEST.
 FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)
@@ -116,11 +116,11 @@ class Recogniser:
                 emotion that is to be recognised. They may be the ones that are asked about afterwards.
 
         Returns:
-            Seconds that they last.
+            Seconds of sound in them, silence left out.
 
         Raises:
-            UserError: this is one path instead of several, a recording cannot be read, they are shorter than ``ENOUGH``
-                seconds, or silent. An earlier voice is kept then.
+            UserError: this is one path instead of several, a recording cannot be read, or there is less sound in them
+                than ``ENOUGH`` seconds. An earlier voice is kept then.
         """
         if isinstance(recordings, (str, PathLike)):  # else each of its letters would be a path
             raise UserError(f"expected a list of recordings to adapt to, received {str(recordings)!r}")
@@ -132,10 +132,10 @@ class Recogniser:
 
         speaker, self.voice = self.voice, None  # these recordings are heard as they are, whoever came before
         try:
-            seconds = sum(self.predict(recording, watch=collect).duration for recording in recordings)
+            seconds = sum(_sounding(self.predict(recording, watch=collect)) for recording in recordings)
             if seconds < ENOUGH or not stretches:
                 received = f"{seconds:.1f} s" if stretches else "silence"
-                raise UserError(f"expected recordings of at least {ENOUGH:g} s to adapt to, received {received}")
+                raise UserError(f"expected at least {ENOUGH:g} s of sound to adapt to, received {received}")
             speaker = voice.fit(stretches)
         finally:
             self.voice = speaker
@@ -233,20 +233,26 @@ class _Mono:
     """A sound as mono samples, checked, and from its first to its last on one scale."""
 
     def __init__(self, sound: decode.Sound, name: str) -> None:
-        self.sound, self.name, self.rate, self.scale = sound, name, sound.rate, np.float32(1)
+        self.sound, self.name, self.rate = sound, name, sound.rate
+        # Of the whole sound: a quiet beginning does not tell the scale, and must not count as loud.
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+            peak = self._finite(np.array(sound.peak(), np.float32))
+        self.scale = next((scale for scale in (1.0, *FULL_SCALES) if peak <= LOUDEST * scale), peak)
 
     def read(self, count: int) -> np.ndarray:
         """The next samples, (at most count,) float32."""
-        samples = self.sound.read(count)
-        with np.errstate(over="ignore", invalid="ignore"):
-            mono = audio.to_mono(samples)
-        if not np.isfinite(mono).all():
+        return np.ascontiguousarray(self._finite(audio.to_mono(self.sound.read(count) / np.float32(self.scale))))
+
+    def _finite(self, values: np.ndarray) -> np.ndarray:
+        if not np.isfinite(values).all():
             raise UserError(f"{self.name}: expected finite samples, received NaN or infinity")
-        peak = np.abs(mono).max(initial=0.0)
-        if peak > LOUDEST * self.scale:
-            # Not the peak so far, where another will do: a quiet beginning must not count as loud.
-            self.scale = np.float32(next((scale for scale in FULL_SCALES if peak <= LOUDEST * scale), peak))
-        return np.ascontiguousarray(mono / self.scale)
+        return values
+
+
+def _sounding(result: Result) -> float:
+    """Seconds that are not silent."""
+    whole = [Segment(0.0, result.duration, result.emotion, result.probability)]
+    return sum(part.end - part.start for part in result.timeline or whole if part.emotion != "silence")
 
 
 def _centred(samples: np.ndarray) -> np.ndarray:

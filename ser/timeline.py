@@ -86,6 +86,7 @@ class Timeline:
 
     def __init__(self, judge: Callable[[np.ndarray], Verdict], rate: int, watch: Watch | None = None) -> None:
         self.judge, self.rate, self.watch = judge, rate, watch
+        self.slot = int(SLOT * rate) / rate  # seconds
         self.sound: list[bool] = []
         self.heard: list[tuple[int, int, Verdict]] = []
         self.seconds = 0.0
@@ -121,7 +122,7 @@ class Timeline:
             end = len(self.sound) - pause
             start, samples = end - len(parts), np.concatenate(parts)
             if self.watch:
-                self.watch(start * SLOT, samples)
+                self.watch(start * self.slot, samples)
             self.heard.append((start, end, self.judge(samples)))
 
     def verdicts(self, decide: Callable[[np.ndarray], Verdict], labels: int) -> list[Verdict]:
@@ -148,6 +149,7 @@ class Timeline:
         parts = []
         for start, end in zip(changes, [*changes[1:], len(verdicts)], strict=True):
             probability = float(np.mean([verdict.probabilities for verdict in verdicts[start:end]], axis=0).max())
-            last = self.seconds if end == len(verdicts) else end * SLOT
-            parts.append(Segment(start * SLOT, round(last, 3), verdicts[start].label, round(probability, 6)))
+            first = round(start * self.slot, 3)
+            last = round(self.seconds if end == len(verdicts) else end * self.slot, 3)
+            parts.append(Segment(first, last, verdicts[start].label, round(probability, 6)))
         return tuple(parts)

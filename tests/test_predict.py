@@ -27,7 +27,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import ser
-from ser import EMOTIONS, confidence, params, predict, recogniser, report
+from ser import EMOTIONS, confidence, decode, params, predict, recogniser, report, timeline
 from ser.errors import UserError
 from ser.timeline import Segment, Verdict
 from stages import features as features_stage
@@ -146,6 +146,17 @@ def test_threads_get_the_answers_that_one_gets(model: ser.Recogniser, folder: Pa
         assert list(pool.map(model.predict, paths)) == [model.predict(path) for path in paths]
 
 
+def test_the_times_of_a_timeline_are_those_of_its_samples() -> None:
+    """A quarter of a second at 22,050 Hz is no whole number of samples."""
+    line = timeline.Timeline(lambda samples: Verdict("fear", np.ones(1)), rate=22_050)
+    tone = np.sin(np.arange(22_050)).astype(np.float32)
+    line.feed([np.zeros(22_050 * 100, np.float32), tone])
+    silence, fear = line.segments(line.verdicts(lambda mean: Verdict("fear", mean), 1))
+    assert silence.emotion == "silence" and silence.end == fear.start == pytest.approx(100, abs=0.26)
+    assert fear.end == pytest.approx(101, abs=1e-3)
+    assert round(fear.start * 22_050) % 5512 == pytest.approx(0, abs=11)  # rounded to milliseconds
+
+
 def test_the_level_does_not_matter(model: ser.Recogniser, clip: Path) -> None:
     samples, rate = soundfile.read(clip)
     loud, quiet = model.predict(samples, rate), model.predict(samples / 50, rate)
@@ -162,18 +173,20 @@ def test_a_scale_of_their_own_is_kept_from_end_to_end(model: ser.Recogniser, lon
     assert scaled.timeline == usual.timeline and scaled.emotion == usual.emotion
 
 
+@pytest.mark.parametrize("as_file", [False, True])
 @pytest.mark.parametrize(
-    ("first", "then", "scale"), [(50, 20_000, 2**15), (20, 30, 1), (2e6, 4e6, 2**23), (1e12, 9, 1e12)]
+    ("first", "then", "scale"),
+    [(20, 20_000, 2**15), (50, 20_000, 2**15), (20, 30, 1), (2e6, 4e6, 2**23), (1e12, 9, 1e12)],
 )
-def test_a_quiet_beginning_does_not_count_as_loud(first: float, then: float, scale: float) -> None:
-    class Sound:
-        rate, blocks = 16_000, iter([first, then])
-
-        def read(self, count: int) -> np.ndarray:
-            return np.full((count, 1), next(self.blocks), np.float32)
-
-    mono = recogniser._Mono(Sound(), "sound")
-    received = [float(mono.read(10).max()) for _ in range(2)]
+def test_a_quiet_beginning_does_not_count_as_loud(first: float, then: float, scale: float, as_file: bool) -> None:
+    samples = np.repeat(np.array([first, -then], np.float32), 10)
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, "FLOAT", format="WAV")
+    file.seek(0)
+    with decode.opened(file if as_file else samples, 16_000) as sound:
+        mono = recogniser._Mono(sound, "sound")
+        received = [float(np.abs(mono.read(10)).max()) for _ in range(2)]
+        assert len(mono.read(10)) == 0
     assert received == pytest.approx([first / scale, then / scale])
 
 

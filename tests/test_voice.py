@@ -55,11 +55,16 @@ def test_what_was_adapted_to_lies_where_the_training_clips_do(folder: Path, mode
 def test_too_little_is_refused_and_changes_nothing(folder: Path, model: ser.Recogniser, tmp_path: Path) -> None:
     clip = recordings(folder, "OAF")[0]
     before = model.predict(clip)
-    with pytest.raises(UserError, match=r"expected recordings of at least 10 s to adapt to, received \d\.\d s"):
+    with pytest.raises(UserError, match=r"expected at least 10 s of sound to adapt to, received \d\.\d s"):
         model.adapt([clip])
     soundfile.write(tmp_path / "silence.wav", np.zeros(16_000 * 12), 16_000)
-    with pytest.raises(UserError, match="expected recordings of at least 10 s to adapt to, received silence"):
+    with pytest.raises(UserError, match="expected at least 10 s of sound to adapt to, received silence"):
         model.adapt([tmp_path / "silence.wav"])
+    speech, rate = soundfile.read(clip)
+    pause = np.zeros(rate * 6)
+    soundfile.write(tmp_path / "pauses.wav", np.concatenate([pause, speech, pause]), rate)
+    with pytest.raises(UserError, match=r"expected at least 10 s of sound to adapt to, received [1-3]\.\d s"):
+        model.adapt([tmp_path / "pauses.wav"])
     assert model.predict(clip) == before
     with pytest.raises(UserError, match=r"expected a list of recordings to adapt to, received 'voice\.wav'"):
         model.adapt("voice.wav")
@@ -95,7 +100,7 @@ def test_the_command_adapts_first(folder: Path, model: ser.Recogniser, tmp_path:
     done = command(folder, "--adapt", clips, str(clip))
     assert done.returncode == 0, done.stderr
     seconds = model.adapt(recordings(folder, "OAF"))
-    assert done.stderr.strip() == f"adapted to {seconds:.1f} s of recordings"
+    assert done.stderr.strip() == f"adapted to {seconds:.1f} s of sound"
     expected = model.predict(clip)
     row = dict(zip(*(line.split(",") for line in done.stdout.splitlines()), strict=True))
     assert row["emotion"] == expected.emotion and float(row["probability"]) == pytest.approx(
