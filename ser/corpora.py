@@ -115,10 +115,12 @@ def _source(name: str, settings: Corpora) -> Callable[[Path], list[Clip]]:
 
 def _synthesise(words: int, target: Path) -> list[Clip]:
     # Imported here: espeak-ng is needed for this corpus only.
-    from ser.synthetic import synthesise
+    from ser.synthetic import VOICES, synthesise
 
     synthesise(target, words)
-    clips = (tess.parse(path.relative_to(target).as_posix()) for path in sorted(target.rglob("*.wav")))
+    # Not all of the target: another corpus may lie there, with files that are named likewise.
+    paths = (path for voice in VOICES for path in sorted((target / voice).rglob("*.wav")))
+    clips = (tess.parse(path.relative_to(target).as_posix()) for path in paths)
     return [replace(clip, corpus="synthetic") for clip in clips if clip]
 
 

@@ -66,7 +66,13 @@ def describe(root: Path, clips: list[Clip]) -> pd.DataFrame:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a manifest as it was written: a word such as "null" stays a word, a speaker "03" keeps its zero."""
+    """Read a manifest as it was written: a word such as "null" stays a word, a speaker "03" keeps its zero.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: expected the data of a run, found none; run `dvc repro`")
     return pd.read_csv(path, dtype={"speaker": str, "text": str}, keep_default_na=False)
 
 
@@ -79,7 +85,7 @@ def with_part(path: Path, splits: Path, protocol: str) -> pd.DataFrame:
         protocol: one of them.
 
     Raises:
-        UserError: the one has clips that the other does not have, or there is no such protocol.
+        UserError: there is no manifest, it has other clips than the splits, or there is no such protocol.
     """
     table, parts = read(path), pd.read_csv(splits)
     if set(table["clip"]) != set(parts["clip"]):

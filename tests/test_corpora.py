@@ -589,6 +589,16 @@ def test_a_folder_is_copied(tmp_path: Path) -> None:
     assert digests(tmp_path / "raw").keys() == {clip.path for clip in clips}
 
 
+def test_recordings_that_are_named_like_synthetic_clips_stay_what_they_are(tmp_path: Path) -> None:
+    source = own(tmp_path, "anna/sad/OAF_back_sad.wav")
+    target = tmp_path / "raw"
+    target.mkdir()
+    clips = corpora.obtain(Corpora(["folder", "synthetic"], folder=str(source), synthetic_words=5), target)
+    assert [clip.path for clip in clips if clip.corpus == "folder"] == ["anna/sadness/OAF_back_sad.wav"]
+    assert {clip.speaker for clip in clips if clip.corpus == "synthetic"} == {"OAF", "YAF"}
+    assert digests(target).keys() == {clip.path for clip in clips}
+
+
 def test_the_seed_layout_is_a_folder_corpus_too(tess: dict, tmp_path: Path) -> None:
     clips = corpora.copy_folder(lay_out(seed_layout(tess), tmp_path / "seed"), tmp_path / "raw")
     assert len(clips) == len(tess)
