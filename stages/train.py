@@ -102,9 +102,10 @@ def main() -> None:
         model.portable(network, columns, settings, padded=True).save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
-        shuffled = np.random.default_rng(settings.seed).permutation(labels)
+        random = np.random.default_rng(settings.seed)
+        shuffled, shuffled_val = random.permutation(labels), random.permutation(val[1])  # val may choose the epoch
         briefly = replace(settings, epochs=settings.control_epochs)
-        control, control_history = model.train(clips, shuffled, padded, columns, briefly)
+        control, control_history = model.train(clips, shuffled, (padded[0], shuffled_val), columns, briefly)
         about |= {"expert": []} | calibrate(control, control_history, briefly, val, reference)
         export(control, briefly, folder / "control.onnx", about, reference)
 
