@@ -123,6 +123,11 @@ def test_it_refuses_to_mix_what_cannot_be_compared(search: Search) -> None:
     assert refused.stderr.strip().endswith(
         "error: params.yaml: changed since this search began; undo that, or remove search/word.db"
     )
+    (search.project.folder / "search/word.db").unlink()
+    anew = search.run("word", "--trials", "1")  # DVC still has the experiment of before
+    assert anew.returncode == 0 and "search-word-1" in anew.stdout, anew.stderr
+    search.project.set(folder="elsewhere")
+    assert search.run("word", "--trials", "2").returncode == 1
 
 
 def test_it_stops_when_a_setting_changes_between_trials(search: Search) -> None:

@@ -81,7 +81,7 @@ def check_comparable(study: optuna.Study) -> None:
         UserError: params.yaml has changed since.
     """
     settings = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-    fixed = {key: settings[key] for key in ("corpora", "synthetic_words", "features", "split")}
+    fixed = {key: settings[key] for key in ("corpora", "folder", "synthetic_words", "features", "split")}
     fixed["train"] = {key: value for key, value in settings["train"].items() if f"train.{key}" not in SPACE}
     if study.user_attrs.setdefault("fixed", fixed) != fixed:
         raise errors.UserError(
@@ -102,7 +102,8 @@ def run_trial(study: optuna.Study, protocol: str, settings: dict[str, Any], want
     own = recordings(settings["folder"]) if "folder" in settings["corpora"] else []
     averaged = params.load("train").averaged()
     trial = study.ask(SPACE)
-    name = f"search-{protocol}-{trial.number}"
+    name = free_name(protocol)
+    trial.set_user_attr("experiment", name)
     command = ["dvc", "exp", "run", "--temp", "--name", name]
     command += [part for path in own for part in ("-C", path)]
     command += [part for key, value in trial.params.items() for part in ("--set-param", f"{key}={value}")]
@@ -136,6 +137,13 @@ def recordings(folder: str) -> list[str]:
         raise errors.UserError(f"folder: expected a folder of this repository, received {folder}: {reason}") from error
 
 
+def free_name(protocol: str) -> str:
+    """Name the next experiment: a search whose study was removed may have left some."""
+    names = git("for-each-ref", "--format=%(refname:lstrip=4)", f"refs/exps/*/*/search-{protocol}-*").split()
+    numbers = [int(number) for name in names if (number := name.rpartition("-")[2]).isdigit()]
+    return f"search-{protocol}-{max(numbers, default=-1) + 1}"
+
+
 def recorded_history(name: str, protocol: str) -> pd.DataFrame:
     """The training curves that an experiment recorded.
 
@@ -158,7 +166,7 @@ def report(study: optuna.Study, protocol: str) -> None:
     """Print the best trials and draw which parameters mattered."""
     trials, corpus = completed(study), " + ".join(study.user_attrs["fixed"]["corpora"])
     rows = [
-        {"experiment": f"search-{protocol}-{trial.number}", "val_loss": trial.value, **trial.user_attrs}
+        {"experiment": trial.user_attrs["experiment"], "val_loss": trial.value, **trial.user_attrs}
         | {key.removeprefix("train."): shorten(value) for key, value in trial.params.items()}
         for trial in trials[:10]
     ]
