@@ -36,3 +36,4 @@ MFCC_STATISTICS = "mean and standard deviation of MFCC, logistic regression"
 EXPERT_ALONE = "the expert alone"
 BASELINES = (MFCC_STATISTICS, "the expert's statistics, logistic regression", EXPERT_ALONE)
 DEFAULT = next(name for name, changes in RECIPES.items() if not changes)
+WITHOUT_EXPERT = next(name for name, changes in RECIPES.items() if changes == ALONE)

@@ -42,7 +42,9 @@ SPEEDS = (0.85, 1.18)
 COPIES = (1.0, *SPEEDS)  # of each clip that an expert is fitted to
 CLIPS_PER_EPOCH = 1200  # about as many as one actress has: a proxy's are repeated, for as many steps as TESS has
 CLIPS_PER_EPOCH_ALONE = 300  # where one speaker of a proxy is trained on alone, with some 50 clips
-VAL_EVERY = 8  # of a proxy's training clips, one in this many is for val, as split.val_folds has it
+# Of a proxy's training clips, one in this many is for val, as split.val_folds has it. Of RAVDESS, that is one take of
+# one sentence, whose other take is trained on: it says little where it chooses the epoch (`average: 0`).
+VAL_EVERY = 8
 LONGEST = 3.0  # seconds that are kept of a clip of another corpus, as long as the longest one of TESS
 # Speakers that no recipe was chosen on, for one check by `--kept-back`. (An early trial, of another network, had them
 # among its training clips: docs/unseen-speakers-trials.md.)
@@ -179,15 +181,22 @@ def proxy(name: str, whole: Part, others: dict[str, Part], how: str = "halves") 
 def tess(protocol: str, settings: params.Features, others: dict[str, Part]) -> Task:
     """TESS under one protocol; in a speaker protocol, the pseudo-speakers that are made of its validation clips too."""
     table = manifest.with_part(MANIFEST, SPLITS, protocol)
+    only_tess(table)
     rows = {part: table[table.part == part].reset_index(drop=True) for part in ("train", "val", "test")}
     parts = {name: _part(part, shards.read(FEATURES, part["clip"]), settings) for name, part in rows.items()}
     paths = [RAW / clip for clip in rows["val"]["clip"]]
     pseudo = {
-        f"pseudo_{speed}_{protocol}": replace(parts["val"], clips=frames([(path, speed) for path in paths], settings))
+        f"pseudo_{speed}_{protocol}": _part(rows["val"], frames([(path, speed) for path in paths], settings), settings)
         for speed in SPEEDS
         if protocol.startswith("speaker_")
     }
     return Task(parts["train"], parts["val"], pseudo | {protocol: parts["test"]}, others)
+
+
+def only_tess(table: pd.DataFrame) -> None:
+    """Refuse clips of any other corpus: the expert knows some, and results are kept under the speakers' names."""
+    if (corpus := manifest.title(table)) != "tess":
+        raise errors.UserError(f"{MANIFEST}: expected TESS alone, received {corpus}; change `corpora`, run `dvc repro`")
 
 
 def frames(clips: list[tuple[Path, float]], settings: params.Features) -> Clips:
@@ -373,7 +382,7 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
 
     Raises:
         UserError: a folder is missing that is needed, or has none of the clips that it should, or such as the model
-            knows; or ``data/`` is of several corpora.
+            knows; or ``data/`` is not of TESS.
     """
     kept_back = arguments.how == "kept back"
     if kept_back and not (arguments.ravdess or arguments.folder):
@@ -389,11 +398,8 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
             "expected --emodb and --ravdess: an expert is fitted to all corpora that are not tested, received "
             + (f"--{next(iter(folders))} alone" if folders else "neither")
         )
-    if not MANIFEST.exists():
-        raise errors.UserError(f"{MANIFEST}: expected the data of a run, found none; run `dvc repro`")
     table = manifest.read(MANIFEST)
-    if table.corpus.nunique() > 1:  # the others would be trained on where they are tested
-        raise errors.UserError(f"{MANIFEST}: expected one corpus, received {manifest.title(table)}; change `corpora`")
+    only_tess(table)
     unheard = another_corpus(arguments.folder, features) if arguments.folder else None
     copies = COPIES if expert_asked else (1.0,)
     played = {name: corpus(name, folder, features, copies) for name, folder in folders.items()}
