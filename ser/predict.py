@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # numpy is to be imported after main has set the number of it
     from ser.recogniser import Recogniser, Result
 
 # In a folder, what has one of these endings is a recording; one of them that cannot be decoded is reported.
-ENDINGS = (*AUDIO_ENDINGS, ".m4a", ".mp4", ".aac", ".wma")
+ENDINGS = (*AUDIO_ENDINGS, ".m4a", ".mp4", ".mov", ".3gp", ".aac", ".amr", ".wma", ".webm")
 
 
 def arguments() -> argparse.Namespace:

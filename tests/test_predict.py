@@ -253,6 +253,14 @@ def test_the_command_line_survives_all_of_them(folder: Path, odd: tuple[Path, di
     assert all(row.startswith("error: ") for row in failures), run.stderr
 
 
+def test_what_a_phone_or_a_browser_records_is_not_passed_over_in_a_folder(tmp_path: Path) -> None:
+    names = [f"memo{ending}" for ending in predict.ENDINGS if ending in decode.FOREIGN_ENDINGS]
+    assert {"memo.m4a", "memo.amr", "memo.3gp", "memo.webm"} <= {*names}
+    for name in [*names, "notes.txt"]:
+        (tmp_path / name).touch()
+    assert [*predict.expand([str(tmp_path)])] == [str(tmp_path / name) for name in sorted(names)]
+
+
 def test_video_is_told_how_to_convert(model: ser.Recogniser, odd: tuple[Path, dict[str, str]]) -> None:
     for name in ("song.m4a", "film called.wav", "film.webm"):
         with pytest.raises(UserError, match="ffmpeg -i"):
