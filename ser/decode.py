@@ -26,6 +26,8 @@ RATES = (4_000, 768_000)  # Hz; below lies no speech, above nobody records
 MAX_CHANNELS = 32  # three seconds of that many at the highest rate still fit into 300 MB
 MAX_PIPE_BYTES = 2**32
 PEAK_BLOCK = 2**18  # samples
+# What libsndfile decodes to floats, which may lie above full scale; all else it decodes to integers.
+FLOATING = ("FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
 # What libsndfile does not decode, by the first bytes, so that the answer names it.
 FOREIGN = {
     (4, b"ftyp"): "MP4 (m4a, mp4, mov, 3gp)",
@@ -112,7 +114,7 @@ class _File:
         self.file.close()
 
     def peak(self) -> float:
-        if self.file.subtype not in ("FLOAT", "DOUBLE"):
+        if self.file.subtype not in FLOATING:
             return 1.0
         highest = 0.0
         while len(block := self.read(PEAK_BLOCK)):

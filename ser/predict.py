@@ -16,7 +16,8 @@ from ser import AUDIO_ENDINGS, errors
 if TYPE_CHECKING:  # numpy is to be imported after main has set the number of its threads
     from ser.recogniser import Recogniser, Result
 
-# In a folder, what has one of these endings is a recording; one of them that cannot be decoded is reported.
+# In a folder, what has one of these endings is a recording; one of them that cannot be decoded is reported. Of
+# decode.FOREIGN_ENDINGS, those that phones and browsers give to a voice: a folder may well hold films, or TypeScript.
 ENDINGS = (*AUDIO_ENDINGS, ".m4a", ".mp4", ".mov", ".3gp", ".aac", ".amr", ".wma", ".webm")
 
 

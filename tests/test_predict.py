@@ -190,6 +190,18 @@ def test_a_quiet_beginning_does_not_count_as_loud(first: float, then: float, sca
     assert received == pytest.approx([first / scale, then / scale])
 
 
+@pytest.mark.parametrize(("format", "subtype"), [("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")])
+def test_compressed_sound_may_lie_above_full_scale_too(format: str, subtype: str) -> None:
+    tone = np.sin(np.arange(16_000 * 3) / 20).astype(np.float32)
+    file = io.BytesIO()
+    soundfile.write(file, np.concatenate([20 * tone, 20_000 * tone]), 16_000, subtype, format=format)
+    file.seek(0)
+    with decode.opened(file) as sound:
+        mono = recogniser._Mono(sound, "sound")
+        first, then = mono.read(16_000 * 2), mono.read(16_000 * 4)
+    assert 1e-4 < np.abs(first).max() < 1e-3 and 0.2 < np.abs(then).max() < 1
+
+
 @pytest.mark.parametrize("pack", [gzip.open, bz2.open, lzma.open])
 def test_a_file_object_may_unpack_what_it_reads(model: ser.Recogniser, clip: Path, tmp_path: Path, pack) -> None:
     with pack(tmp_path / "packed", "wb") as file:

@@ -353,6 +353,41 @@ print(json.dumps([metadata, weights, model.probabilities(frames).tolist()], sort
 
 
 @pytest.mark.slow
+def test_pseudo_speakers_last_as_long_as_they_are_played(project: Project) -> None:
+    script = """
+from research import run
+from ser import params
+tests = run.tess("speaker_oaf", params.load("features"), {}).tests
+slow, fast = (tests[f"pseudo_{speed}_speaker_oaf"].seconds.mean() for speed in run.SPEEDS)
+print(slow / fast)
+"""
+    result = project.run("python", "-c", script)
+    assert result.returncode == 0, result.stderr
+    assert float(result.stdout) == pytest.approx(run.SPEEDS[1] / run.SPEEDS[0], rel=0.05)
+
+
+@pytest.mark.slow
+def test_no_label_of_the_control_is_in_order(project: Project) -> None:
+    """Neither those that it is trained on, nor those of ``val``, which may choose its epoch."""
+    script = """
+import sys
+from ser import model
+from stages import train
+heard, real = [], model.train
+def record(clips, labels, val, *rest):
+    heard.append((labels, val[1]))
+    return real(clips, labels, val, *rest)
+model.train, sys.argv = record, ["train", "speaker_oaf"]
+train.main()
+right, control = heard
+print([bool((one == other).mean() < 0.5 and sorted(one) == sorted(other)) for one, other in zip(right, control)])
+"""
+    result = project.run("python", "-c", script)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "[True, True]"
+
+
+@pytest.mark.slow
 def test_a_run_from_audio_to_table(project: Project, tmp_path: Path) -> None:
     """Synthetic clips under the names of EMO-DB and RAVDESS stand for the proxies."""
     emodb, ravdess = tmp_path / "emodb", tmp_path / "ravdess"
