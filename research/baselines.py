@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from research.recipes import BASELINES, EXPERT_ALONE, MFCC_STATISTICS
-from research.run import Clips, Task, adapted, figures, save, tess
+from research.run import Clips, Others, Task, adapted, figures, save, tess
 from ser import artifact, errors, expert, params
 
 Classifier = Callable[[Clips], np.ndarray]  # clips -> (clips, emotions), probabilities
@@ -64,7 +64,7 @@ def main() -> None:
     revision = artifact.revision("research/*.py")
     rows = []
     for protocol in ("speaker_yaf", "speaker_oaf"):
-        task = tess(protocol, features, {})
+        task = tess(protocol, Others({}, features))
         for name in BASELINES:
             begin = time.perf_counter()
             classifier, weights = fit(name, task, features)

@@ -16,6 +16,7 @@ import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,27 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Others:
+    """Corpora that are neither trained on nor tested, and the expert that is fitted to them.
+
+    Attributes:
+        parts: by name, all clips at one of ``COPIES`` after the other; without any, ``data/expert.json`` is asked.
+        features: section ``features`` of ``params.yaml``.
+    """
+
+    parts: dict[str, Part]
+    features: params.Features
+
+    @cached_property
+    def expert(self) -> expert.Expert:
+        """Fitted when it is first asked for, and once for all tasks that share these corpora."""
+        if not self.parts:
+            return expert.load(self.features, tested=["tess"])
+        parts = {name: (part.clips, part.labels, part.speakers) for name, part in self.parts.items()}
+        return expert.fit(parts, self.features)
+
+
+@dataclass(frozen=True)
 class Task:
     """What a recipe is trained on, and the unseen speakers that it is tested on, by name.
 
@@ -83,14 +105,13 @@ class Task:
         train: as every part, clips of the corpus in question.
         val: likewise.
         tests: by name.
-        others: other corpora, by name, which an expert is fitted to, all clips at one of ``COPIES`` after the other;
-            without any, ``data/expert.json`` is asked.
+        others: what the expert is fitted to.
     """
 
     train: Part
     val: Part
     tests: dict[str, Part]
-    others: dict[str, Part]
+    others: Others
 
 
 def corpus(name: str, folder: Path, settings: params.Features, speeds: tuple[float, ...] = (1.0,)) -> Part:
@@ -141,13 +162,13 @@ def without_kept_back(name: str, whole: Part) -> Part:
     return whole.only(~np.isin(whole.speakers, KEPT_BACK.get(name, [])))
 
 
-def proxy(name: str, whole: Part, others: dict[str, Part], how: str = "halves") -> Iterator[Task]:
+def proxy(name: str, whole: Part, others: Others, how: str = "halves") -> Iterator[Task]:
     """Train on speakers of a corpus, test on others of it; every eighth clip that is trained on is ``val``.
 
     Args:
         name: of ``corpora.CORPORA``.
         whole: from ``corpus``.
-        others: likewise, by name.
+        others: what the expert is fitted to.
         how: ``halves``: each half of the speakers is tested, trained on the other one. ``alone``: all but one speaker
             are tested, trained on that one. ``kept back``: the speakers that were kept back are tested, trained on all
             others; without it, nothing is known of them.
@@ -178,9 +199,9 @@ def proxy(name: str, whole: Part, others: dict[str, Part], how: str = "halves") 
         yield Task(part.only(np.tile(once, again)), part.only(held_out), {test_name: part.only(~heard)}, others)
 
 
-def tess(protocol: str, settings: params.Features, others: dict[str, Part]) -> Task:
+def tess(protocol: str, others: Others) -> Task:
     """TESS under one protocol; in a speaker protocol, the pseudo-speakers that are made of its validation clips too."""
-    table = manifest.with_part(MANIFEST, SPLITS, protocol)
+    settings, table = others.features, manifest.with_part(MANIFEST, SPLITS, protocol)
     only_tess(table)
     rows = {part: table[table.part == part].reset_index(drop=True) for part in ("train", "val", "test")}
     parts = {name: _part(part, shards.read(FEATURES, part["clip"]), settings) for name, part in rows.items()}
@@ -248,20 +269,13 @@ def shuffle(task: Task, seed: int) -> Task:
         return replace(part, labels=np.tile(random.permutation(once), copies))  # a clip keeps one label in all copies
 
     train, val = shuffled(task.train), shuffled(task.val)
-    others = {name: shuffled(part, len(COPIES)) for name, part in task.others.items()}
-    return replace(task, train=train, val=val, others=others)
-
-
-def expert_layer(task: Task, features: params.Features) -> tuple[np.ndarray, np.ndarray]:
-    """What the expert adds to the network, as ``model.build`` takes it."""
-    others = {name: (part.clips, part.labels, part.speakers) for name, part in task.others.items()}
-    made = expert.fit(others, features) if others else expert.load(features, tested=["tess"])
-    return made.layer(task.train.clips)
+    others = {name: shuffled(part, len(COPIES)) for name, part in task.others.parts.items()}
+    return replace(task, train=train, val=val, others=replace(task.others, parts=others))
 
 
 def train(task: Task, settings: params.Train, features: params.Features) -> tuple[Any, int]:
     """Train on ``task.train``, ``val`` is ``task.val``; returns the network and the last epoch that was kept."""
-    layer = expert_layer(task, features) if settings.expert else None
+    layer = task.others.expert.layer(task.train.clips) if settings.expert else None
     val, columns = (model.pad(task.val.clips), task.val.labels), column_indices(features, settings.use)
     network, history = model.train(task.train.clips, task.train.labels, val, columns, settings, layer)
     return network, model.selected_epochs(history, settings)[1]
@@ -413,14 +427,14 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
     for name in tested:
         whole = played[name].only(np.arange(len(played[name].clips) // len(copies)))  # at their own speed
         elsewhere = {other: part for other, part in others.items() if other != name}
-        tasks += proxy(name, whole, elsewhere, arguments.how)
+        tasks += proxy(name, whole, Others(elsewhere, features), arguments.how)
     if unheard:  # trained as the released model is: on both actresses, with the committed expert
         tests = {f"kept_back_folder_{arguments.folder.resolve().name}": unheard}
-        tasks.append(replace(tess("word", features, {}), tests=tests))
+        tasks.append(replace(tess("word", Others({}, features)), tests=tests))
     if not kept_back:
         # The committed expert is theirs, and does for TESS, unless its labels have to be shuffled.
         elsewhere = others if arguments.shuffled else {}
-        tasks += [tess(protocol, features, elsewhere) for protocol in arguments.protocols]
+        tasks += [tess(protocol, Others(elsewhere, features)) for protocol in arguments.protocols]
     return tasks
 
 

@@ -21,6 +21,7 @@ from tests.project import TINY, Project
 RNG = np.random.default_rng(0)
 
 
+NOTHING_ELSE = run.Others({}, params.load("features"))
 NO_FOLDERS = {"emodb": None, "ravdess": None, "folder": None}
 
 
@@ -38,7 +39,7 @@ def test_speakers_that_were_kept_back_are_heard_when_asked_for_alone(tmp_path: P
             name = f"03-01-0{(1, 3, 4, 5)[take % 4]}-01-01-{take:02}-{actor:02}.wav"
             soundfile.write(folder / name, noise, 16000)
     whole = run.corpus("ravdess", folder, params.load("features"))
-    others = {"emodb": part([0], [1.0])}
+    others = run.Others({"emodb": part([0], [1.0])}, params.load("features"))
     first, second = run.proxy("ravdess", whole, others)
     assert list(first.tests) == ["ravdess_1"] and list(second.tests) == ["ravdess_2"]
     for task in (first, second):
@@ -95,10 +96,10 @@ def test_another_corpus_is_a_folder_of_speakers(tmp_path: Path) -> None:
 def test_a_proxy_needs_speakers_and_clips() -> None:
     one = part([0, 1], [1.0, 1.0])
     with pytest.raises(UserError, match=r"emodb: expected at least 2 speakers, received someone \(2\)"):
-        list(run.proxy("emodb", one, {}))
+        list(run.proxy("emodb", one, NOTHING_ELSE))
     two = replace(part([0] * 10, [1.0] * 10), speakers=np.array(["a"] * 3 + ["b"] * 7))
     with pytest.raises(UserError, match=r"at least 2 speakers of 8 clips each, received a \(3\), b \(7\)"):
-        list(run.proxy("emodb", two, {}, "alone"))
+        list(run.proxy("emodb", two, NOTHING_ELSE, "alone"))
 
 
 def test_data_of_several_corpora_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,16 +145,16 @@ def test_adapted_clips_of_each_speaker_have_the_statistics_of_those_trained_on()
 def test_shuffling_parts_clips_from_their_labels_but_not_those_of_the_test() -> None:
     unheard = part([0, 1], [1.0, 1.0])
     train, val, other = (part(list(range(7)) * count, [1.0] * 7 * count) for count in (20, 4, 30))
-    task = run.Task(train, val, {"t": unheard}, {"other": other})
+    task = run.Task(train, val, {"t": unheard}, run.Others({"other": other}, params.load("features")))
     shuffled = run.shuffle(task, seed=0)
     assert shuffled.tests["t"] is unheard
-    pairs = (task.train, shuffled.train), (task.val, shuffled.val), (other, shuffled.others["other"])
+    pairs = (task.train, shuffled.train), (task.val, shuffled.val), (other, shuffled.others.parts["other"])
     for before, after in pairs:
         assert after.clips is before.clips
         np.testing.assert_array_equal(np.bincount(after.labels), np.bincount(before.labels))
         assert (after.labels == before.labels).mean() < 0.4  # 1 / 7 by chance
-    for copy in shuffled.others["other"].labels.reshape(3, 70):
-        np.testing.assert_array_equal(copy, shuffled.others["other"].labels[:70])
+    for copy in shuffled.others.parts["other"].labels.reshape(3, 70):
+        np.testing.assert_array_equal(copy, shuffled.others.parts["other"].labels[:70])
     assert not np.array_equal(shuffled.train.labels, run.shuffle(task, seed=1).train.labels)
 
 
@@ -181,18 +182,13 @@ def test_an_expert_is_asked_that_other_corpora_made() -> None:
     features = replace(params.load("features"), use=["prosody"])
     columns = len(column_names(features))
     mine, other = (part(list(range(7)) * 6, [1.0] * 42, columns) for _ in range(2))
-    task = run.Task(mine, mine, {"t": mine}, {"other": other})
-    kernel, bias = run.expert_layer(task, features)
+    others = run.Others({"other": other}, features)
+    kernel, bias = others.expert.layer(mine.clips)
     assert kernel.shape == (4 * columns, 7)
     expected = expert.fit({"other": (other.clips, other.labels, other.speakers)}, features).layer(mine.clips)
     np.testing.assert_array_equal(kernel, expected[0])
-    # Whatever the labels of the corpus in question, the expert says the same.
-    again, _ = run.expert_layer(replace(task, train=replace(mine, labels=mine.labels[::-1])), features)
-    np.testing.assert_array_equal(again, kernel)
-    committed = expert.load(params.load("features"), [])
-    clips = part([0] * 9, [1.0] * 9, len(column_names(params.load("features")))).clips
-    alone = run.Task(replace(mine, clips=clips), mine, {"t": mine}, {})
-    np.testing.assert_array_equal(run.expert_layer(alone, params.load("features"))[0], committed.layer(clips)[0])
+    assert others.expert is others.expert  # fitted once
+    assert NOTHING_ELSE.expert == expert.load(params.load("features"), [])
 
 
 def test_a_group_gets_the_emotion_that_no_other_one_claims_more() -> None:
@@ -218,7 +214,7 @@ def test_baselines_know_what_they_should() -> None:
             clip[:, names.index(f"mfcc_{label}")] += 3
         return made
 
-    task = run.Task(clips(0), clips(1), {"speaker_oaf": clips(2)}, {})
+    task = run.Task(clips(0), clips(1), {"speaker_oaf": clips(2)}, NOTHING_ELSE)
     test = task.tests["speaker_oaf"]
     right = []
     for name in BASELINES:
@@ -357,7 +353,7 @@ def test_pseudo_speakers_last_as_long_as_they_are_played(project: Project) -> No
     script = """
 from research import run
 from ser import params
-tests = run.tess("speaker_oaf", params.load("features"), {}).tests
+tests = run.tess("speaker_oaf", run.Others({}, params.load("features"))).tests
 slow, fast = (tests[f"pseudo_{speed}_speaker_oaf"].seconds.mean() for speed in run.SPEEDS)
 print(slow / fast)
 """
