@@ -71,9 +71,10 @@ def tess(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def ablation(results: pd.DataFrame) -> pd.DataFrame:
-    """The default, and a row per change of one thing: TESS, and what it costs over the seeds that both were run with.
+    """The default, and a row per change of one thing: TESS, and what the change costs.
 
-    The differences are those of the mean of both directions.
+    That is the difference of the mean of both directions, over the seeds that both were run with, and its standard
+    error.
     """
     changed = {name: name for name in RECIPES if name.startswith("the default, ")}
     names = {DEFAULT: DEFAULT, WITHOUT_EXPERT: "the default, without the expert"} | changed
@@ -85,10 +86,8 @@ def ablation(results: pd.DataFrame) -> pd.DataFrame:
     differences = means.sub(means[DEFAULT], axis=0)
     table = tess(runs).drop(columns=["pairs of equal length", "lengths matched"]).set_index("recipe")
     place = list(table.columns).index("mean") + 1
-    mean = differences.mean().map("**{:+.3f}**".format)
-    each = differences.apply(lambda seeds: ", ".join(f"{seed:+.3f}" for seed in seeds.dropna()))
-    table.insert(place, "difference", mean.where(mean.index != DEFAULT, ""))
-    table.insert(place + 1, "seed by seed", each.where(each.index != DEFAULT, ""))
+    costs = differences.mean().map("**{:+.3f}**".format) + differences.sem().map(" ± {:.3f}".format)
+    table.insert(place, "difference, standard error", costs.where(costs.index != DEFAULT, ""))
     return table.reindex([name for name in names if name in table.index]).rename(names).reset_index()
 
 
