@@ -7,7 +7,6 @@ is refused: train one without (`dvc exp run -S train.expert=false -S 'protocols=
 alone, by clips whose emotion nobody looks at; all of the speaker's clips are asked about.
 """
 
-import argparse
 from collections import defaultdict
 from pathlib import Path
 
@@ -73,7 +72,7 @@ def row(recogniser: Recogniser, name: str, people: list[Clips], adapted_to: str)
 
 def main() -> None:
     """Print the table as Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument("corpora", nargs="+", metavar="NAME=FOLDER", help="such as emodb=FOLDER")
     parser.add_argument("--model", type=Path, help="model file (default: the released one)")
     arguments = parser.parse_args()

@@ -7,7 +7,6 @@ predict on the same features. Folder: all clips of FOLDER (default: data/raw), d
 Network: the model file alone, on frames as long as two seconds, beside one that has the masks of model.keras.
 """
 
-import argparse
 import os
 import statistics
 import sys
@@ -69,7 +68,7 @@ def network_alone(model: Path) -> dict[str, float]:
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=RAW, help=f"with WAV files (default: {RAW})")
     folder = parser.parse_args().folder
     clips = sorted(folder.rglob("*.wav"))

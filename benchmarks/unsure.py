@@ -6,7 +6,6 @@ Needs data/ and models/word/ as `dvc repro` leaves them. Each FOLDER holds recor
 gets its limit from the validation part alone, such that 99 % of it are answered.
 """
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,7 +197,7 @@ def nearness(
 
 def main() -> None:
     """Print both tables as Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument("folders", nargs="*", metavar="NAME=FOLDER", help="recordings of other speakers")
     pairs = [text.partition("=") for text in parser.parse_args().folders]
     if wrong := [name for name, _, folder in pairs if not (folder and Path(folder).is_dir())]:

@@ -6,7 +6,6 @@ Each clip is played slower and faster, too, as a larger and a smaller person wou
 24 are left out: they are kept back for a check. Takes a minute. Afterwards, `dvc repro`.
 """
 
-import argparse
 from pathlib import Path
 
 from research.run import COPIES, corpus, without_kept_back
@@ -15,7 +14,7 @@ from ser import corpora, errors, expert, params
 
 def main() -> None:
     """Fit, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     for name, declared in corpora.CORPORA.items():
         parser.add_argument(f"--{name}", type=Path, metavar="FOLDER", help=f"where {declared.title} lies")
     folders = {name: folder for name, folder in vars(parser.parse_args()).items() if folder}

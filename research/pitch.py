@@ -5,7 +5,6 @@
 Needs data/ as `dvc repro` leaves it; either folder may be left out. Nothing is trained.
 """
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -51,7 +50,7 @@ def medians(parts: dict[str, Part], features: params.Features) -> pd.DataFrame:
 
 def main() -> None:
     """Measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     for name, title in TITLES.items():
         parser.add_argument(f"--{name}", type=Path, help=f"folder with {title}")
     folders, features = vars(parser.parse_args()), params.load("features")

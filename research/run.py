@@ -440,7 +440,7 @@ def gather(arguments: argparse.Namespace, features: params.Features) -> list[Tas
 
 def main() -> None:
     """Train, test, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument(
         "recipes", nargs="*", default=list(RECIPES), metavar="RECIPE",
         help="of research/recipes.py, or `default`, the one of params.yaml (without any: all of them)",
@@ -468,7 +468,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.recipes = [DEFAULT if name == "default" else name for name in arguments.recipes]
     if unknown := set(arguments.recipes) - set(RECIPES):
-        raise errors.UserError(f"expected default, or one of {', '.join(RECIPES)}; received {min(unknown)!r}")
+        raise errors.UserError(
+            f"expected default, or one of {', '.join(map(repr, RECIPES))}; received {min(unknown)!r}"
+        )
     features = params.load("features")
     revision = artifact.revision("research/*.py")  # of what runs, whatever is edited meanwhile
     tasks = gather(arguments, features)

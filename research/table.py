@@ -3,7 +3,6 @@
 python -m research.table
 """
 
-import argparse
 import re
 from pathlib import Path
 
@@ -160,7 +159,7 @@ def filled_in(page: str, made: dict[str, str]) -> str:
 
 def main() -> None:
     """Print the tables, or write them into the pages."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument("--write", action="store_true", help=f"into {' and '.join(map(str, PAGES))}")
     options = parser.parse_args()
     made = tables(pd.read_csv(RESULTS))

@@ -11,6 +11,7 @@ import io
 import json
 import subprocess
 import tempfile
+import warnings
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -87,7 +88,9 @@ class Artifact:
         # ONNX Runtime's errors share no base class but Exception; each of them means the same to a user.
         except Exception as error:
             reason = "no such file" if not Path(path).exists() else " ".join(str(error).split())[:200]
-            raise UserError(f"{path}: expected a model file that this project wrote, received: {reason}") from error
+            raise UserError(
+                f"{path}: expected a model file that this project wrote (`dvc repro` trains some), received: {reason}"
+            ) from error
         self.features: params.Features = params.check(params.Features, self.description.features, str(path))
 
     def probabilities(self, frames: np.ndarray) -> np.ndarray:
@@ -109,8 +112,10 @@ def save(model: "keras.Model", path: Path, description: Description, filters: Fi
 
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "model.onnx"
-        # Without a signature, Keras asks for a model that has answered before.
-        model.export(exported, format="onnx", verbose=False, input_signature=model.inputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # Keras's, about NumPy's names
+            # Without a signature, Keras asks for a model that has answered before.
+            model.export(exported, format="onnx", verbose=False, input_signature=model.inputs)
         network = onnx.load(exported)
     _rename(network.graph, network.graph.input[0], "frames", ("batch", "time"))
     _rename(network.graph, network.graph.output[0], "probabilities", ("batch",))

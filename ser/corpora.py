@@ -7,6 +7,8 @@ file names say all of that is a declaration in ``CORPORA``; TESS, whose clips ar
 import re
 import shutil
 import sys
+import unicodedata
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -177,7 +179,7 @@ def _download(name: str) -> Path:
 
     pooch.get_logger().setLevel("WARNING")
     corpus = CORPORA[name]
-    return Path(
+    archive = Path(
         pooch.retrieve(
             corpus.url,
             corpus.md5 and f"md5:{corpus.md5}",
@@ -186,6 +188,10 @@ def _download(name: str) -> Path:
             downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
         )
     )
+    if not zipfile.is_zipfile(archive):  # a page that says "try later"; without a checksum, it would be kept for good
+        archive.unlink()
+        raise ValueError("expected a zip archive, received something else")
+    return archive
 
 
 def _collect(name: str, place: Path, target: Path) -> list[Clip]:
@@ -199,6 +205,8 @@ def _collect(name: str, place: Path, target: Path) -> list[Clip]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
                 bar.update()
+            if len(clips) == corpus.clips:
+                break
     if 0 < len(clips) < corpus.clips:
         print(f"{corpus.title}: {place} has {len(clips)} clips of {corpus.clips}; these are taken", file=sys.stderr)
     return list(clips.values())
@@ -208,10 +216,13 @@ def _collect(name: str, place: Path, target: Path) -> list[Clip]:
 
 
 def clips_in_folder(source: Path) -> list[Clip]:
-    """Clips of ``<source>/<speaker>/<emotion>/*``, in the order of their paths; the file's stem stands for the text.
+    """Clips of ``<source>/<speaker>/<emotion>/*``, in the order of their paths.
+
+    The file's stem stands for the text, in lower case and composed (NFC): macOS writes an accent in two characters.
 
     Raises:
-        UserError: the folder is missing, cannot be read or holds no clip, or a folder inside names no emotion.
+        UserError: the folder is missing, cannot be read or holds no clip, a folder inside names no emotion, or a name
+            holds a control character.
     """
     if not source.is_dir():
         raise UserError(f"folder: expected a folder <speaker>/<emotion>/<clips>, received {source}, which is none")
@@ -230,8 +241,10 @@ def clips_in_folder(source: Path) -> list[Clip]:
             raise UserError(
                 f"{source / speaker}: expected a speaker's name of letters, digits, _ and -, received {speaker!r}"
             )
-        source_path = path.relative_to(source).as_posix()
-        clips.append(Clip("folder", f"{speaker}/{emotion}/{path.name}", speaker, emotion, path.stem, source_path))
+        if any(unicodedata.category(character) == "Cc" for character in path.name):  # a line break, in the manifest
+            raise UserError(f"{path.parent}: expected names without control characters, received {path.name!r}")
+        source_path, text = path.relative_to(source).as_posix(), unicodedata.normalize("NFC", path.stem).casefold()
+        clips.append(Clip("folder", f"{speaker}/{emotion}/{path.name}", speaker, emotion, text, source_path))
     if ignored:
         print(f"not audio, left out: {', '.join(map(str, ignored[:5]))} ({len(ignored)} in all)", file=sys.stderr)
     if not clips:

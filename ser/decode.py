@@ -20,11 +20,13 @@ from typing import BinaryIO, Protocol
 import numpy as np
 import soundfile
 
+from ser import audio
 from ser.errors import UserError
 
 RATES = (4_000, 768_000)  # Hz; below lies no speech, above nobody records
 MAX_CHANNELS = 32  # three seconds of that many at the highest rate still fit into 300 MB
 MAX_PIPE_BYTES = 2**32
+PIPES = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")  # how the paths of those begin that a shell makes
 PEAK_BLOCK = 2**18  # samples
 # What libsndfile decodes to floats, which may lie above full scale; all else it decodes to integers.
 FLOATING = ("FLOAT", "DOUBLE", "VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
@@ -73,10 +75,13 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
         UserError: the source cannot be read as sound.
     """
     if isinstance(source, str) and source == "-":
+        if sys.stdin is None:
+            raise UserError("standard input: expected a recording, received a closed one")
         with _spooled(sys.stdin.buffer, "standard input") as file, closing(_File(file, "standard input")) as sound:
             yield sound
     elif isinstance(source, (str, os.PathLike)):
-        with _regular(str(source) or "''") as file, closing(_File(file, str(source))) as sound:
+        named = not str(source).startswith(PIPES)
+        with _regular(str(source) or "''") as file, closing(_File(file, str(source), named)) as sound:
             yield sound
     elif hasattr(source, "read"):
         with closing(_File(source, str(getattr(source, "name", "file")))) as sound:  # type: ignore[arg-type]
@@ -91,7 +96,7 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
 
 
 class _File:
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, named: bool = False) -> None:
         self.name = name
         head = _head(file, name)
         if not head:
@@ -102,7 +107,8 @@ class _File:
             nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
             self.file = soundfile.SoundFile(_descriptor(file) or nameless, closefd=False)
         except (soundfile.LibsndfileError, OSError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{name}: {_refusal(name, head, error)}") from error
+            raise UserError(f"{name}: {_refusal(name, named, head, error)}") from error
+        audio.read_onward(self.file)
         self.rate = self.file.samplerate
         if not RATES[0] <= self.rate <= RATES[1]:
             raise UserError(f"{name}: expected a sample rate from {RATES[0]} to {RATES[1]} Hz, received {self.rate}")
@@ -173,7 +179,7 @@ def _regular(path: str) -> Iterator[BinaryIO]:
         try:
             kind = os.stat(path).st_mode
             # Any other pipe, and most devices, would wait or run for ever.
-            if not stat.S_ISREG(kind) and not path.startswith(("/dev/fd/", "/proc/self/fd/", "/dev/stdin")):
+            if not stat.S_ISREG(kind) and not path.startswith(PIPES):
                 raise UserError(f"{path}: expected a file, received {'a folder' if stat.S_ISDIR(kind) else 'a device'}")
             file: BinaryIO = stack.enter_context(open(path, "rb"))
         except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
@@ -213,6 +219,7 @@ class _Limited:
 
 def _head(file: BinaryIO, name: str) -> bytes:
     try:
+        file.seek(0)  # whoever hands it over may have read it, or just written it
         head = file.read(16)
         file.seek(0)
     except (OSError, ValueError, AttributeError) as error:
@@ -228,20 +235,24 @@ def _descriptor(file: BinaryIO) -> int | None:
         return None
     try:
         descriptor = file.fileno()
-        os.lseek(descriptor, 0, os.SEEK_SET)  # Python's own seek may stay within its buffer
+        # Python must not keep what it read ahead: it would count on where the descriptor was when it did.
+        file.seek(0, os.SEEK_END)
+        os.lseek(descriptor, 0, os.SEEK_SET)
     except (AttributeError, OSError, ValueError):
         return None
     return descriptor
 
 
-def _refusal(name: str, head: bytes, error: Exception) -> str:
+def _refusal(name: str, named: bool, head: bytes, error: Exception) -> str:
     kinds = [kind for (at, magic), kind in FOREIGN.items() if head[at:].startswith(magic)]
     if not kinds and not name.lower().endswith(FOREIGN_ENDINGS):
         return f"expected audio that libsndfile reads, received: {_one_line(error)}"
-    path = Path(name)
-    target = shlex.quote(str(path.with_suffix(".converted.wav" if path.suffix.lower() == ".wav" else ".wav")))
+    # A pipe, or a file object, has no name that ffmpeg could open.
+    path = Path(name if named else "FILE")
+    target = path.with_suffix(".converted.wav" if path.suffix.lower() == ".wav" else ".wav")
     kind = kinds[0] if kinds else Path(name).suffix
-    return f"expected audio that libsndfile reads, received {kind}; convert it: ffmpeg -i {shlex.quote(name)} {target}"
+    command = f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(target))}"
+    return f"expected audio that libsndfile reads, received {kind}; convert it: {command}"
 
 
 def _one_line(error: Exception) -> str:

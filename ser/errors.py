@@ -9,6 +9,13 @@ class UserError(Exception):
     """A message that says what was expected and what was received."""
 
 
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser that prints the description as it is written, and a usage line as one types it: python -m module."""
+    spec = sys.modules["__main__"].__spec__
+    name = f"python -m {spec.name.removesuffix('.__main__')}" if spec else None
+    return argparse.ArgumentParser(name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
 def run(main: Callable[[], None], description: str | None = None) -> None:
     """Run a command line's ``main``: a UserError becomes one line and exit status 1, Ctrl-C exit status 130.
 
@@ -17,8 +24,7 @@ def run(main: Callable[[], None], description: str | None = None) -> None:
         description: what --help prints, of a command that takes no arguments.
     """
     if description:
-        parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-        parser.parse_args()
+        parser(description).parse_args()
     try:
         main()
     except UserError as error:

@@ -82,7 +82,8 @@ def extract(samples: np.ndarray, params: Features, constants: Filters | None = N
         True
     """
     if len(samples) < params.n_fft:
-        raise UserError(f"expected at least {params.n_fft} samples (one frame), received {len(samples)}")
+        seconds, shortest = len(samples) / params.sample_rate, params.n_fft / params.sample_rate
+        raise UserError(f"expected at least {shortest:.3f} s (one frame), received {seconds:.3f} s")
     constants = constants or filters(params)
     power = power_spectrogram(samples, constants.window, params.hop_length)
     frequency = np.linspace(0, params.sample_rate / 2, power.shape[1])

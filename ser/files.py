@@ -1,7 +1,8 @@
-"""Outputs that appear whole or not at all."""
+"""Outputs that appear whole or not at all, and what lies in a folder."""
 
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,3 +36,23 @@ def replacing(target: Path) -> Iterator[Path]:
         new.rename(target)
     finally:
         tidy()
+
+
+def walk(folder: Path | str, onerror: Callable[[OSError], object]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """``os.walk``, top down, into folders that are links as well; a link to a folder around it ends there.
+
+    Args:
+        folder: where to begin.
+        onerror: is given the error of a folder that cannot be read.
+
+    Yields:
+        A folder, the names of those inside, which may be sorted or shortened in place, and the names of its files.
+    """
+    # The real folders around each one that is to come: links may go in circles.
+    around: dict[str, tuple[str, ...]] = {str(folder): (os.path.realpath(folder),)}
+    for root, folders, names in os.walk(folder, onerror=onerror, followlinks=True):
+        real = around.pop(root)
+        yield root, folders, names
+        targets = {name: os.path.realpath(os.path.join(root, name)) for name in folders}
+        folders[:] = [name for name in folders if targets[name] not in real]
+        around |= {os.path.join(root, name): (*real, targets[name]) for name in folders}

@@ -85,9 +85,12 @@ def with_part(path: Path, splits: Path, protocol: str) -> pd.DataFrame:
         protocol: one of them.
 
     Raises:
-        UserError: there is no manifest, it has other clips than the splits, or there is no such protocol.
+        UserError: there is no manifest or no splits, they have other clips, or there is no such protocol.
     """
-    table, parts = read(path), pd.read_csv(splits)
+    table = read(path)
+    if not splits.exists():
+        raise UserError(f"{splits}: expected the parts of a run, found none; run `dvc repro split`")
+    parts = pd.read_csv(splits)
     if set(table["clip"]) != set(parts["clip"]):
         raise UserError(f"expected the same clips in {path} and {splits}, received others: run `dvc repro split`")
     if protocol not in (known := parts.columns.drop("clip")):

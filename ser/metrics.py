@@ -8,7 +8,7 @@ from ser import EMOTIONS
 LABELS = np.arange(len(EMOTIONS))
 BINS = 10
 RESAMPLES = 2000
-MATCHED = 0.1  # seconds within which two clips count as equally long; set by hand
+MATCHED = 0.1  # seconds within which two clips count as equally long; set by hand (at an edge, rounding decides)
 
 
 def evaluate(actual: np.ndarray, probabilities: np.ndarray, seed: int = 0) -> dict:
@@ -116,8 +116,8 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
 
 
 def report(actual: np.ndarray, predicted: np.ndarray) -> dict[str, dict[str, float]]:
-    """scikit-learn's classification report: precision, recall, F1 and support of every emotion."""
+    """scikit-learn's classification report: precision, recall, F1 and support of every emotion that occurs."""
     full = sk.classification_report(
         actual, predicted, labels=LABELS, target_names=EMOTIONS, output_dict=True, zero_division=0
     )
-    return {emotion: full[emotion] for emotion in EMOTIONS}
+    return {emotion: full[emotion] for emotion in EMOTIONS if full[emotion]["support"]}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from ser.errors import UserError
@@ -18,10 +18,17 @@ from ser.errors import UserError
 # Strict: `units: "64"` or `units: true` is a slip of the pen, not a number.
 STRICT = ConfigDict(strict=True, extra="forbid")
 
+
+def _no_switch(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, received {value}")
+    return value
+
+
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's older generator takes
 # YAML 1.1, which PyYAML reads, takes 1e-3 for a string; 1.0e-3 for a number. Both are meant as one.
-Real = Annotated[float, Field(strict=False, allow_inf_nan=False)]
+Real = Annotated[float, BeforeValidator(_no_switch), Field(strict=False, allow_inf_nan=False)]
 Rate = Annotated[Real, Field(gt=0, lt=1)]
 Share = Annotated[Real, Field(ge=0, lt=1)]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ser import AUDIO_ENDINGS, errors
+from ser.files import walk
 
 if TYPE_CHECKING:  # numpy is to be imported after main has set the number of its threads
     from ser.recogniser import Recogniser, Result
@@ -23,7 +24,7 @@ ENDINGS = (*AUDIO_ENDINGS, ".m4a", ".mp4", ".mov", ".3gp", ".aac", ".amr", ".wma
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m ser.predict", description="Recognise the emotion of recordings.")
+    parser = errors.parser("Recognise the emotion of recordings.")
     parser.add_argument("clips", nargs="*", help="files, folders, patterns such as '*.wav', or - for standard input")
     parser.add_argument("--mic", type=_seconds, metavar="SECONDS", help="record from the microphone first")
     parser.add_argument(
@@ -106,7 +107,11 @@ def main() -> None:
             raise errors.UserError(f"--plot: expected one recording, received {count}")
     recogniser = load(given.model)
     if given.adapt:
-        print(f"adapted to {recogniser.adapt(checked(given.adapt)):.1f} s of sound", file=sys.stderr)
+        try:
+            seconds = recogniser.adapt(checked(given.adapt))
+        except errors.UserError as error:
+            raise errors.UserError(f"--adapt {given.adapt}: {error}") from error
+        print(f"adapted to {seconds:.1f} s of sound", file=sys.stderr)
     write = report.writer(given.json, given.csv, recogniser.labels)
     failed = False
     last: Result | None = None
@@ -132,7 +137,8 @@ def microphone(recogniser: "Recogniser", seconds: float) -> "Result":
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the PortAudio library is missing
-        raise errors.UserError(f"--mic: expected sounddevice (pip install sounddevice), received: {error}") from error
+        needed = "sounddevice (pip install sounddevice; on Linux PortAudio, too: apt install libportaudio2)"
+        raise errors.UserError(f"--mic: expected {needed}, received: {error}") from error
     try:
         rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
         print(f"recording {seconds:g} s ...", file=sys.stderr, flush=True)
@@ -152,7 +158,7 @@ def _answer(recogniser: "Recogniser", clip: str | errors.UserError) -> "Result |
 def _recordings(folder: str) -> Iterator[str | errors.UserError]:
     """Recordings below a folder, sorted, one folder's names in memory at a time; then, what could not be read."""
     unreadable: list[OSError] = []
-    for root, folders, names in os.walk(folder, onerror=unreadable.append):
+    for root, folders, names in walk(folder, unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (
             os.path.join(root, name)
@@ -172,7 +178,10 @@ def _seconds(text: str) -> float:
 
 def quiet_decoders() -> None:
     """Let Python alone write to standard error: libmpg123 tells it all that it finds in a damaged MP3."""
-    descriptor = os.dup(2)
+    try:
+        descriptor = os.dup(2)
+    except OSError:  # closed by whoever called: nobody listens
+        return
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     sys.stderr = open(descriptor, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)  # noqa: SIM115

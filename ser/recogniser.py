@@ -25,9 +25,7 @@ TRAINED = Path("models/word/model.onnx")
 # Seconds. What is longer gets a timeline; the longest clip of TESS has 2.98.
 WHOLE = 3.0
 BLOCK = 3.0
-# Clips of TESS stay far below both: 0.015 and 0.0001.
-DC_OFFSET = 0.05  # mean, in standard deviations, from which it is taken away
-CLIPPED = 0.01  # share of samples at the peak
+CLIPPED = 0.01  # share of samples at the peak; clips of TESS stay far below: 0.0001
 ENOUGH = 10.0  # of sound that says where a voice lies
 # Full scale is 1. Float samples far above it are those of integers, of one of these scales; what has a standard
 # deviation of 1 stays below LOUDEST.
@@ -102,7 +100,7 @@ class Recogniser:
                 return self._long(head, sound, watch)
             seconds = len(head) / sound.rate
             # Before resampling, which would make a click of where an offset sets in.
-            samples = audio.resample(_centred(head), sound.rate, self.rate)
+            samples = audio.resample(audio.centred(head), sound.rate, self.rate)
         if len(samples) < self.model.features.n_fft:
             shortest = self.model.features.n_fft / self.rate
             raise UserError(f"{name}: expected at least {shortest:.3f} s (one frame), received {seconds:.3f} s")
@@ -143,7 +141,7 @@ class Recogniser:
 
     def frames(self, samples: np.ndarray) -> np.ndarray:
         """Features of (samples,) at ``rate`` Hz, as in training: (frames, columns) float32."""
-        frames = extract(_centred(samples), self.model.features, self.model.filters)
+        frames = extract(audio.centred(samples), self.model.features, self.model.filters)
         speaker = self.voice  # once: another thread may adapt meanwhile
         return speaker.as_if(self.model.reference.voice, frames) if speaker else frames
 
@@ -160,7 +158,7 @@ class Recogniser:
         if not (np.isfinite(probabilities).all() and distance <= limit):
             finite = np.nan_to_num(probabilities)
             return Verdict("unsure", finite, f"unlike the training clips (distance {distance:.1f}, limit {limit:.1f})")
-        samples = _centred(samples)
+        samples = audio.centred(samples)
         peak = np.abs(samples).max()
         if (share := float((np.abs(samples) > 0.999 * peak).mean())) > CLIPPED:
             return Verdict("unsure", probabilities, f"clipped ({share:.0%} of the samples at the peak)")
@@ -202,7 +200,7 @@ class Recogniser:
     def _resampled(self, head: np.ndarray, sound: "_Mono") -> Iterator[np.ndarray]:
         """The whole recording in blocks of (samples,) at ``rate`` Hz."""
         stream = soxr.ResampleStream(sound.rate, self.rate, 1, dtype="float32", quality="HQ")
-        offset = head - _centred(head)
+        offset = head - audio.centred(head)
         block = head - offset
         while len(block):
             following = sound.read(int(BLOCK * sound.rate)) - offset[0]
@@ -253,12 +251,6 @@ def _sounding(result: Result) -> float:
     """Seconds that are not silent."""
     whole = [Segment(0.0, result.duration, result.emotion, result.probability)]
     return sum(part.end - part.start for part in result.timeline or whole if part.emotion != "silence")
-
-
-def _centred(samples: np.ndarray) -> np.ndarray:
-    """Take away a constant offset that is too large to be a microphone's."""
-    mean = samples.mean(dtype=np.float64)
-    return samples - np.float32(mean) if abs(mean) > DC_OFFSET * samples.std(dtype=np.float64) else samples
 
 
 def _trimmed(samples: np.ndarray, frame: int) -> tuple[int, np.ndarray]:

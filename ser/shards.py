@@ -4,6 +4,8 @@ Arrays of a shard: ``frames`` (total_frames, columns) float32, ``offsets`` (clip
 strings; clip i has the frames ``offsets[i]:offsets[i + 1]``. Nothing is pickled, and equal content gives equal bytes.
 """
 
+import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,7 +31,7 @@ def read(folder: Path, clips: Iterable[str]) -> list[np.ndarray]:
         One (frames, columns) float32 array per clip.
 
     Raises:
-        UserError: a clip is not in the cache.
+        UserError: a clip is not in the cache, or a shard is damaged.
     """
     names = list(clips)
     frames: dict[str, np.ndarray] = {}
@@ -42,9 +44,12 @@ def read(folder: Path, clips: Iterable[str]) -> list[np.ndarray]:
 def _read_shard(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
     if not path.exists():
         raise UserError(f"{path}: expected the features of {len(wanted)} clips, found no file; run: dvc repro features")
-    with np.load(path, allow_pickle=False) as shard:
-        # An item access decodes the whole array: take each out once.
-        everything, offsets, clips = shard["frames"], shard["offsets"], shard["clips"].tolist()
+    try:
+        with np.load(path, allow_pickle=False) as shard:
+            # An item access decodes the whole array: take each out once.
+            everything, offsets, clips = shard["frames"], shard["offsets"], shard["clips"].tolist()
+    except (OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path}: expected features, received a damaged file; run: dvc repro -f features") from error
     # Copies, so that the shard itself can go.
     found = {clip: everything[offsets[i] : offsets[i + 1]].copy() for i, clip in enumerate(clips) if clip in wanted}
     if missing := wanted - found.keys():

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tarfile
+import textwrap
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from ser.errors import UserError
+from ser.files import walk
 from ser.manifest import Clip
 
 # The largest clip of TESS has 0.6 MB: what is larger inside an archive is not a clip and is not unpacked.
@@ -47,7 +49,7 @@ def first_of(
         # Downloaders have errors of their own (DNS, TLS, HTTP, quota, checksum) without a common base class; each of
         # them means the same here: try the next source.
         except Exception as error:
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = textwrap.shorten(str(error), 200, placeholder=" ...") or type(error).__name__
         else:
             print(f"{title}: looking in {name} ({place})", file=sys.stderr)
             if clips := collect(place):
@@ -69,17 +71,21 @@ def local() -> Path:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All files below a folder, sorted.
+    """All files below a folder, and below those that links in it name, sorted.
 
     Raises:
-        UserError: the folder, or one in it, cannot be read; a corpus must not shrink without a word.
+        UserError: the folder, or one in it, cannot be read, or a link names nothing; a corpus must not shrink without a
+            word.
     """
 
     def refuse(error: OSError) -> None:
         raise UserError(f"{error.filename}: expected a readable folder, received: {error.strerror}") from error
 
-    paths = (Path(root, name) for root, _, names in os.walk(folder, onerror=refuse) for name in names)
-    return sorted(path for path in paths if path.is_file())
+    paths = sorted(Path(root, name) for root, _, names in walk(folder, refuse) for name in names)
+    for path in paths:
+        if path.is_symlink() and not path.exists() and not path.name.startswith("."):  # editors lock files so
+            raise UserError(f"{path}: expected a file, received a link to {os.readlink(path)}, which does not exist")
+    return [path for path in paths if path.is_file()]
 
 
 def contents(place: Path, wanted: Wanted, likely: str) -> Iterator[tuple[str, bytes]]:
@@ -122,7 +128,8 @@ def _members(path: Path, wanted: Wanted) -> Iterator[tuple[str, bytes]]:
                 members = ((info.name, info.size, info) for info in archive if info.isreg())
                 yield from _clips(path, members, lambda info: archive.extractfile(info), wanted)
     except BROKEN as error:
-        raise UserError(f"{path}: expected a zip or tar archive, received a broken one: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: expected a zip or tar archive, received a broken one: {reason}") from error
 
 
 def _clips(path: Path, members: Iterable, opener: Callable, wanted: Wanted) -> Iterator[tuple[str, bytes]]:

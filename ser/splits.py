@@ -8,6 +8,8 @@ The validation part is always cut out of the training side, by word. Where there
 dealt out; the clips of the others are trained on, so that figures with and without them have the same test part.
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
@@ -109,7 +111,9 @@ def _fold(clips: pd.DataFrame, groups: pd.Series, folds: int, fold: int, seed: i
         raise UserError(f"{where}: expected at least {folds} clips of a speaker's emotion, found {most} at the most")
     dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     mask = np.zeros(len(clips), dtype=bool)
-    mask[list(dealer.split(clips, strata, groups))[fold][1]] = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of emotions with fewer clips than folds, which are allowed
+        mask[list(dealer.split(clips, strata, groups))[fold][1]] = True
     return mask
 
 

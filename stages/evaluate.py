@@ -5,7 +5,6 @@ clip, ``data/predictions/<protocol>.csv``. The figures stand in ``data/predictio
 ``summarise`` depends on that folder, since ``metrics/`` holds what it writes itself.
 """
 
-import argparse
 import json
 
 import numpy as np
@@ -26,12 +25,12 @@ def probabilities(model: Artifact, clips: list[np.ndarray]) -> np.ndarray:
 
 def duration_only(train: pd.DataFrame, test: pd.DataFrame) -> float:
     """Accuracy of a classifier that knows nothing of a clip but its length in seconds."""
-    classifier = HistGradientBoostingClassifier(max_depth=3, max_iter=50, random_state=0)
+    classifier = HistGradientBoostingClassifier(max_depth=3, max_iter=50, early_stopping=False, random_state=0)
     return classifier.fit(train[["duration"]], train.emotion).score(test[["duration"]], test.emotion)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument("protocol", help="a column of data/splits.csv, such as word")
     protocol = parser.parse_args().protocol
 

@@ -36,7 +36,10 @@ def mean(results: list[dict], name: str) -> float:
 
 def main() -> None:
     names = params.load("protocols")
-    results = {name: json.loads((PREDICTIONS / f"{name}.json").read_text(encoding="utf-8")) for name in names}
+    paths = {name: PREDICTIONS / f"{name}.json" for name in names}
+    if missing := [path for path in paths.values() if not path.exists()]:
+        raise errors.UserError(f"{missing[0]}: expected the figures of a run, found none; run `dvc repro`")
+    results = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items()}
     summary = summarise(results)
     SUMMARY.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     columns = ["protocol", "accuracy", "accuracy_low", "accuracy_high", "uar", "macro_f1", "n_test"]

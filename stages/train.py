@@ -4,7 +4,6 @@ Beside the model, a control of the same shape is trained on shuffled labels: wha
 part is chance, or a leak. The expert is left out of it: its labels are those of other corpora, and in order.
 """
 
-import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def export(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument("protocol", help="a column of data/splits.csv, such as word")
     protocol = parser.parse_args().protocol
     settings, feature_settings = params.load("train"), params.load("features")

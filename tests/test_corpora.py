@@ -489,6 +489,19 @@ def test_a_declared_corpus_is_found_whatever_its_layout(
     assert f"2 clips of {corpora.CORPORA[name].clips}" in capsys.readouterr().err
 
 
+def test_a_complete_corpus_is_looked_for_no_further(
+    declared: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, files, expected = declared
+    lay_out(files, tmp_path / "data")
+    (tmp_path / "data/other.zip").write_bytes(b"broken")
+    monkeypatch.setenv("SER_DATA_DIR", str(tmp_path / "data"))
+    with pytest.raises(UserError, match="expected a zip or tar archive, received a broken one: [^\n]*$"):
+        obtain(tmp_path / "raw", name)
+    monkeypatch.setitem(corpora.CORPORA, name, replace(corpora.CORPORA[name], clips=len(expected)))
+    assert len(obtain(tmp_path / "again", name)) == len(expected)
+
+
 def test_what_a_name_says(tmp_path: Path) -> None:
     clip = corpora.parse("ravdess", "Actor_12/03-01-08-02-01-02-12.wav")
     assert clip and (clip.speaker, clip.emotion, clip.text) == ("ravdess12", "surprise", "01")
@@ -501,15 +514,15 @@ def test_the_publisher_is_asked_where_there_is_no_copy(
 ) -> None:
     name, files, expected = declared
     archive = zipped(files, tmp_path / "published.zip").read_bytes()
-    served = []
+    served, content = [], [b"<html>try again later</html>", archive, archive]
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             served.append(self.path)
             self.send_response(200)
-            self.send_header("Content-Length", str(len(archive)))
+            self.send_header("Content-Length", str(len(content[0])))
             self.end_headers()
-            self.wfile.write(archive)
+            self.wfile.write(content.pop(0))
 
         def log_message(self, *args: object) -> None:
             pass
@@ -519,6 +532,9 @@ def test_the_publisher_is_asked_where_there_is_no_copy(
     url = f"http://127.0.0.1:{server.server_port}/{name}.zip"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     other = replace(corpora.CORPORA[name], url=url, md5="0" * 32)
+    monkeypatch.setitem(corpora.CORPORA, name, replace(other, md5=None))
+    with pytest.raises(UserError, match="expected a zip archive, received something else"):
+        obtain(tmp_path / "raw", name)
     monkeypatch.setitem(corpora.CORPORA, name, other)
     with pytest.raises(UserError) as error:
         obtain(tmp_path / "raw", name)
@@ -533,7 +549,7 @@ def test_the_publisher_is_asked_where_there_is_no_copy(
     obtain(tmp_path / "raw", name)
     obtain(tmp_path / "again", name)
     assert digests(tmp_path / "raw") == digests(tmp_path / "again") == expected
-    assert len(served) == 2  # a bad one and a good one, which is kept
+    assert len(served) == 3  # no archive, another one, and the right one, which is kept
     server.shutdown()
 
 
@@ -614,6 +630,7 @@ def test_the_seed_layout_is_a_folder_corpus_too(tess: dict, tmp_path: Path) -> N
         (["anna/a.wav"], "expected .*/<speaker>/<emotion>/<clip>, received 2 levels"),
         (["anna/anger/notes.txt"], "expected clips in .*, found none"),
         (["an na/anger/a.wav"], "expected a speaker's name of letters"),
+        (["anna/anger/two\nlines.wav"], r"expected names without control characters, received 'two\\nlines.wav'"),
         (["anna/anger/a.wav", "anna/Angry/a.wav"], "expected one clip of this name for anna, anger; received two"),
     ],
 )
@@ -657,6 +674,26 @@ def test_a_copy_in_another_format_is_the_same_recording(tmp_path: Path) -> None:
         soundfile.write(tmp_path / "mine/a/anger" / name, samples, 16_000)
     clips = corpora.copy_folder(tmp_path / "mine", tmp_path / "raw")
     assert manifest.describe(tmp_path / "raw", clips).recording.nunique() == 1
+
+
+def test_a_linked_speaker_is_one_and_a_broken_link_is_named(tmp_path: Path) -> None:
+    source = own(tmp_path, "me/anger/one.wav")
+    lay_out({"anger/two.wav": wav(7)}, tmp_path / "elsewhere")
+    (source / "you").symlink_to(tmp_path / "elsewhere")
+    (source / "me/anger/.#one.wav").symlink_to("somebody@somewhere")  # as Emacs locks a file
+    assert [clip.path for clip in corpora.clips_in_folder(source)] == ["me/anger/one.wav", "you/anger/two.wav"]
+    (source / "me/anger/gone.wav").symlink_to(tmp_path / "gone.wav")
+    with pytest.raises(UserError, match=r"gone\.wav: expected a file, received a link to .*, which does not exist"):
+        corpora.clips_in_folder(source)
+
+
+def test_one_text_is_one_however_it_is_written(tmp_path: Path) -> None:
+    """With the accent in a character of its own, as macOS writes it, and in capitals."""
+    source = own(tmp_path, "a/anger/at 3.14\u202fPM.wav")  # a space of macOS's own: no control character
+    assert [clip.text for clip in corpora.clips_in_folder(source)] == ["at 3.14\u202fpm"]
+    (source / "a/anger/at 3.14\u202fPM.wav").unlink()
+    source = own(tmp_path, "a/anger/bl\u00e9.wav", "b/anger/ble\u0301.wav", "c/anger/BL\u00c9.wav")
+    assert {clip.text for clip in corpora.clips_in_folder(source)} == {"bl\u00e9"}
 
 
 def test_hidden_files_are_no_clips(tmp_path: Path) -> None:

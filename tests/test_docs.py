@@ -64,5 +64,5 @@ def test_help_explains_and_does_nothing_else(program: str, tmp_path: Path) -> No
         command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("usage: ")
+    assert result.stdout.startswith(f"usage: python -m {program} [")
     assert len(result.stdout.splitlines()) > 2 and not list(tmp_path.iterdir())

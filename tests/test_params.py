@@ -54,6 +54,8 @@ def test_the_committed_file_is_valid(tmp_path: Path) -> None:
         ("train.units", True, "train.units: expected a valid integer, received True"),
         ("train.lr", 5, "train.lr: expected less than 1, received 5"),
         ("train.lr", float("nan"), "train.lr: expected a finite number, received nan"),
+        ("train.dropout", False, "train.dropout: expected a number, received False"),
+        ("features.trim_db", True, "features.trim_db: expected a number, received True"),
         ("train.dropout", 1, "train.dropout: expected less than 1, received 1"),
         ("train.optimizer", None, "train.optimizer: expected 'adam', 'adamw', 'rmsprop' or 'sgd', received nothing"),
         ("train", None, "train: expected a mapping with the keys use, "),

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,7 +28,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import ser
-from ser import EMOTIONS, confidence, decode, params, predict, recogniser, report, timeline
+from ser import EMOTIONS, audio, confidence, decode, params, predict, recogniser, report, timeline
 from ser.errors import UserError
 from ser.timeline import Segment, Verdict
 from stages import features as features_stage
@@ -225,6 +226,56 @@ def test_a_fault_while_a_file_is_open_is_not_the_files(model: ser.Recogniser, cl
         model.predict(clip, watch=watch)
 
 
+def test_a_file_object_is_left_as_it_was(model: ser.Recogniser, clip: Path, tmp_path: Path) -> None:
+    """Wherever the caller stood in it; what it says of itself afterwards is true."""
+    content = clip.read_bytes()
+    for text in (content, content + 20_000 * b" ", b"no sound" * 5000):  # long enough for Python to read ahead
+        (tmp_path / "sound").write_bytes(text)
+        with tempfile.TemporaryFile() as written, (tmp_path / "sound").open("rb") as opened:
+            written.write(text)
+            for file in (written, opened, io.BytesIO(text)):
+                file.read(100)
+                if text.startswith(b"RIFF"):
+                    assert model.predict(file) == model.predict(clip)
+                else:
+                    with pytest.raises(UserError, match="expected audio that libsndfile reads"):
+                        model.predict(file)
+                file.seek(0)
+                assert file.read() == text
+
+
+def test_a_flac_stream_need_not_say_how_long_it_is(model: ser.Recogniser, clip: Path, tmp_path: Path) -> None:
+    """As one that was written into a pipe: its header has 0 for the number of samples."""
+    samples, rate = soundfile.read(clip, dtype="int16")
+    whole, stream = tmp_path / "whole.flac", tmp_path / "stream.flac"
+    for times, seconds in ((1, len(samples) / rate), (5, 5 * len(samples) / rate)):
+        soundfile.write(whole, np.tile(samples, times), rate)
+        content = bytearray(whole.read_bytes())
+        content[21] &= 0xF0  # the lower half of this byte, and the next four, are the number of samples
+        content[22:26] = bytes(4)
+        stream.write_bytes(content)
+        assert model.predict(stream) == model.predict(whole)
+        assert model.predict(stream).duration == pytest.approx(seconds, abs=1e-3)
+        for one, other in zip(audio.read(stream), audio.read(whole), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("offset", [0.3, -2.0])
+def test_a_constant_offset_is_taken_away_in_training_as_in_prediction(
+    model: ser.Recogniser, clip: Path, settings: params.Features, offset: float, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    samples, rate = soundfile.read(clip, dtype="float32")
+    soundfile.write(tmp_path / "offset.wav", samples + offset * samples.std(), rate, subtype="FLOAT")
+    seen = []
+    extract = recogniser.extract
+    monkeypatch.setattr(recogniser, "extract", lambda *given: seen.append(extract(*given)) or seen[-1])
+    model.predict(tmp_path / "offset.wav")
+    monkeypatch.setattr(features_stage, "RAW", tmp_path)
+    trained = features_stage.clip_frames("offset.wav", settings, ser.features.filters(settings))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(seen[0], trained)
+
+
 # --- Odd files -----------------------------------------------------------------------------------------------------
 
 
@@ -275,8 +326,10 @@ def test_what_a_phone_or_a_browser_records_is_not_passed_over_in_a_folder(tmp_pa
 
 def test_video_is_told_how_to_convert(model: ser.Recogniser, odd: tuple[Path, dict[str, str]]) -> None:
     for name in ("song.m4a", "film called.wav", "film.webm"):
-        with pytest.raises(UserError, match="ffmpeg -i"):
+        with pytest.raises(UserError, match=f"ffmpeg -i '?{odd[0] / name}"):
             model.predict(odd[0] / name)
+    with pytest.raises(UserError, match=r"received Matroska or WebM; convert it: ffmpeg -i FILE FILE\.wav"):
+        model.predict(io.BytesIO((odd[0] / "film.webm").read_bytes()))
 
 
 # --- Long recordings -----------------------------------------------------------------------------------------------
@@ -468,9 +521,30 @@ def test_what_finds_nothing_is_an_error(folder: Path, given: str, tmp_path: Path
 
 
 def test_good_answers_come_in_spite_of_bad_files(folder: Path, clip: Path) -> None:
-    run = command(folder, "--json", str(clip), "missing.wav", str(clip))
-    assert run.returncode == 1
-    assert len(run.stdout.splitlines()) == 2 and b"missing.wav" in run.stderr
+    run = command(folder, "--json", str(clip), "missing.wav", "-", str(clip), input=b"no sound" * 5000)
+    assert run.returncode == 1 and len(run.stdout.splitlines()) == 2
+    first, second = run.stderr.splitlines()
+    assert first.startswith(b"error: missing.wav: ") and second.startswith(b"error: standard input: expected audio")
+
+
+def test_closed_streams_are_no_traceback(folder: Path, clip: Path) -> None:
+    line = f"{sys.executable} -m ser.predict --csv --model {folder / 'model.onnx'}"
+    run = subprocess.run(["bash", "-c", f"{line} - <&-"], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert run.returncode == 1 and run.stderr.strip().endswith("expected a recording, received a closed one")
+    run = subprocess.run(["bash", "-c", f"{line} {clip} 2>&-"], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert run.returncode == 0 and f",{clip.parent.name}," in run.stdout
+
+
+def test_links_are_followed_but_not_in_circles(clip: Path, tmp_path: Path) -> None:
+    recordings, elsewhere = tmp_path / "recordings", tmp_path / "elsewhere"
+    for place in (recordings / "anna", elsewhere):
+        place.mkdir(parents=True)
+    shutil.copy(clip, elsewhere / "clip.wav")
+    (recordings / "bob").symlink_to(elsewhere)
+    (recordings / "anna" / "one.wav").symlink_to(clip)
+    (elsewhere / "back").symlink_to(recordings)
+    found = [str(recordings / "anna" / "one.wav"), str(recordings / "bob" / "clip.wav")]
+    assert [*predict.expand([str(recordings)])] == found
 
 
 def test_a_folder_that_cannot_be_read_is_named(

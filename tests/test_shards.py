@@ -36,6 +36,20 @@ def test_nothing_is_pickled(tmp_path: Path) -> None:
         assert shard["clips"].tolist() == CLIPS
 
 
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "other"])
+def test_a_damaged_shard_is_named(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "OAF.npz"
+    shards.write(path, CLIPS, FRAMES)
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[60:200] = bytes(140)
+    path.write_bytes({"empty": b"", "cut": content[:-40], "text": b"no archive"}.get(damage, content))
+    if damage == "other":
+        np.savez(path, something=np.zeros(3))
+    with pytest.raises(UserError, match=r"OAF\.npz: expected features, received a damaged file; run: dvc repro"):
+        shards.read(tmp_path, CLIPS)
+
+
 @pytest.mark.parametrize("clip", ["OAF/anger/9.wav", "XYZ/anger/0.wav"])
 def test_a_missing_clip_is_named(clip: str, tmp_path: Path) -> None:
     shards.write(tmp_path / "OAF.npz", CLIPS, FRAMES)

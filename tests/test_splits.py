@@ -22,6 +22,12 @@ def heard(clips: pd.DataFrame, parts: np.ndarray, column: str, *names: str) -> s
     return set(clips.loc[np.isin(parts, names), column])
 
 
+def test_an_emotion_with_few_clips_is_no_warning(clips: pd.DataFrame, recwarn: pytest.WarningsRecorder) -> None:
+    rare = clips.drop(clips.index[(clips.speaker == "OAF") & (clips.emotion == "fear")][2:])
+    splits.split(rare.reset_index(drop=True), "word", SETTINGS)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_parts_cover_the_corpus_and_are_stratified(clips: pd.DataFrame, protocol: str) -> None:
     parts = splits.split(clips, protocol, SETTINGS)

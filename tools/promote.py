@@ -5,7 +5,6 @@ trained by code that is no commit, and one whose test figures got worse are refu
 left to do by hand, the commit and the tag, is printed.
 """
 
-import argparse
 import hashlib
 import json
 import re
@@ -25,7 +24,7 @@ JUDGED = ("accuracy", "uar", "macro_f1")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument("--force", action="store_true", help="release it in spite of the objections")
     force = parser.parse_args().force
 
