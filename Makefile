@@ -1,6 +1,6 @@
 # make setup   all that the others need, in .venv/
 # make demo    the whole pipeline on a small synthetic corpus, in .demo/
-# make serve   the web page and its API, on http://127.0.0.1:7860/
+# make serve   the web page and its API, on http://127.0.0.1:7860/ (PORT=8000: another port)
 # make test    the tests
 # make test-slow  those of the cookbook, sharing, searching, releasing and the workflow
 # make test MARKED=  all of them, side by side
@@ -32,7 +32,7 @@ demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh
 
 serve: $(READY)
-	@$(BIN)/python -m demo
+	@$(BIN)/python -m demo $(if $(PORT),--port $(PORT))
 
 MARKED := not slow
 # In the order of tests/conftest.py, the longest ones first; loadfile's own would begin with the fullest file.

@@ -12,8 +12,10 @@ from ser import errors, predict
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description="Serve the web page and its API.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    parser = errors.parser("Serve the web page and its API.")
+    parser.add_argument(
+        "--host", type=_host, default="127.0.0.1", help="address to listen on (default: this machine alone)"
+    )
     parser.add_argument("--port", type=_port, default=7860, help="default: 7860; 0 takes a free one")
     parser.add_argument("--model", type=Path, help="model file (default: release/model.onnx)")
     return parser.parse_args()
@@ -55,6 +57,12 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise errors.UserError(f"expected a free address, received {host} port {port}: {error.strerror}; "
                                "choose another with --port") from error  # fmt: skip
+
+
+def _host(text: str) -> str:
+    if not text:  # which would mean every address
+        raise argparse.ArgumentTypeError("expected an address, received an empty one")
+    return text
 
 
 def _port(text: str) -> int:

@@ -29,6 +29,7 @@ PAGE = Path(__file__).parent / "page"
 MAX_BYTES = 25_000_000  # five minutes of mono in CD quality, ten at 20 kHz, hours of MP3
 MAX_SECONDS = 600.0
 MAX_WAITING = 8  # uploads held in memory at once
+MAX_PARTS = 10  # of a form; those but `file` are not looked at
 
 
 class Upload(io.BytesIO):
@@ -126,12 +127,14 @@ def make(recogniser: Recogniser, local: bool = True) -> Starlette:
 
 async def received(request: Request) -> Upload:
     """The recording of a request: field ``file`` of a form, or the body itself."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return Upload(await request.body(), request.query_params.get("file"))
-    async with request.form(max_files=1, max_fields=0) as form:
-        part = form.get("file")
-        if not isinstance(part, UploadFile):
-            raise HTTPException(400, "expected a recording in the form's field `file`, received none")
+    async with request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS) as form:
+        parts = form.getlist("file")
+        if len(parts) != 1:
+            raise HTTPException(400, f"expected one recording in the form's field `file`, received {len(parts)}")
+        if not isinstance(part := parts[0], UploadFile):
+            raise HTTPException(400, "expected a recording in the form's field `file`, received text: file=@clip.wav")
         return Upload(await part.read(), part.filename)
 
 

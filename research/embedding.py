@@ -8,7 +8,6 @@ LSTM states) of every clip, projected by t-SNE (L. van der Maaten and G. Hinton,
 
 from pathlib import Path
 
-import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -32,8 +31,10 @@ COLOURS = (
 
 def pooled(protocol: str, clips: pd.Series) -> np.ndarray:
     """What the last layers of the trained network get: (clips, values)."""
-    network = keras.models.load_model(MODELS / protocol / "model.keras")
-    inner = keras.Model(network.input, [head.input for head in model.heads(network)])
+    if not (path := MODELS / protocol / "model.keras").exists():
+        raise errors.UserError(f"{path}: expected a network of a run, found none; run `dvc repro`")
+    network = model.keras.models.load_model(path)
+    inner = model.keras.Model(network.input, [head.input for head in model.heads(network)])
     members = inner.predict(model.pad(shards.read(FEATURES, clips)), batch_size=64, verbose=0)
     return np.concatenate(members, axis=1)
 

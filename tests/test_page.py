@@ -247,6 +247,18 @@ def test_what_the_browser_alone_decodes_is_answered(page: Page) -> None:
     expect(page.locator("#source")).to_contain_text("memo.webm")
 
 
+def test_channels_that_cancel_each_other_are_not_silence(page: Page) -> None:
+    """What the browser decodes is mixed as the server mixes: the loudest channel, where the mean is next to nothing."""
+    mixed = page.evaluate(
+        """async () => {
+            const { mono } = await import("./sound.js");
+            const [one, half] = [[0.5, -0.25, 0.5], [0.25, 0.75, 0]].map((samples) => new Float32Array(samples));
+            return [[one, one.map((value) => -value)], [one, half], [half]].map((channels) => [...mono(channels)]);
+        }"""
+    )
+    assert mixed == [[0.5, -0.25, 0.5], [0.375, 0.25, 0.25], [0.25, 0.75, 0]]
+
+
 def test_what_was_decoded_here_and_is_refused_then_says_why(page: Page, clip: Path) -> None:
     """A long m4a is not told to be converted: it is too long."""
     answers = [(422, "received MP4; convert it"), (413, "expected at most 10 minutes")]

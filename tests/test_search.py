@@ -150,6 +150,12 @@ def test_a_trial_that_was_not_recorded_gets_no_loss(search: Search) -> None:
     assert "error: search-word-0: expected an experiment that DVC recorded, found none" in result.stderr
 
 
+@pytest.mark.parametrize("count", ["0", "many"])
+def test_a_search_of_nothing_is_refused(search: Search, count: str) -> None:
+    result = search.run("word", "--trials", count)
+    assert result.returncode == 2 and f"expected a number of trials, 1 or more, received {count}" in result.stderr
+
+
 def test_an_unknown_protocol_is_one_line(search: Search) -> None:
     result = search.run("words")
     assert result.stderr.strip().startswith("error: protocol: expected one of random, word") and result.returncode == 1

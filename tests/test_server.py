@@ -224,11 +224,16 @@ def test_what_is_not_there_is_a_sentence(url: str, method: str, path: str, statu
 
 
 def test_a_form_without_a_recording_is_a_sentence(url: str) -> None:
-    for files in ({"other": b"x"}, {"file": (None, b"x")}):
+    for files, received in (
+        ([("other", b"x")], "received 0"),
+        ([("file", (None, b"clip.wav"))], "received text: file=@clip.wav"),
+        ([("file", b"x"), ("file", b"x")], "received 2"),
+    ):
         response = requests.post(f"{url}/predict", files=files)  # type: ignore[arg-type]
-        assert response.status_code == 400 and response.json().keys() == {"error"}
-    broken = requests.post(f"{url}/predict", data=b"x", headers={"Content-Type": "multipart/form-data"})
-    assert broken.status_code == 400 and broken.json().keys() == {"error"}
+        assert response.status_code == 400 and response.json()["error"].endswith(received)
+    for form in ("multipart/form-data", "Multipart/Form-Data"):
+        broken = requests.post(f"{url}/predict", data=b"x", headers={"Content-Type": form})
+        assert broken.status_code == 400 and broken.json().keys() == {"error"}
 
 
 def test_other_names_of_this_machine_are_refused(url: str) -> None:
@@ -340,7 +345,9 @@ def test_a_taken_port_is_one_line(folder: Path) -> None:
     assert re.fullmatch(rf"error: expected a free address, received 127\.0\.0\.1 port {port}: .*--port\n", errors)
 
 
-@pytest.mark.parametrize("given", [["--port", "70000"], ["--host", "no such host"], ["--model", "missing.onnx"]])
+@pytest.mark.parametrize(
+    "given", [["--port", "70000"], ["--host", "no such host"], ["--host", ""], ["--model", "missing.onnx"]]
+)
 def test_a_wrong_option_is_one_line(given: list[str]) -> None:
     server = start("--port", "0", *given)
     output, errors = server.communicate()

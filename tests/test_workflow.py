@@ -81,6 +81,8 @@ def test_a_pull_request_is_told_what_it_does_to_the_results(tmp_path: Path) -> N
     base = revision(project, "HEAD")
     project.set(train={"lr": 0.05})
     commit(project, "Learn faster")
+    refused = project.run("sh", "tools/pull_request.sh", "")
+    assert refused.returncode == 1 and refused.stderr.startswith("expected a commit to compare with")
     result = project.run("sh", "tools/pull_request.sh", "HEAD^1")
     assert result.returncode == 0, result.stdout + result.stderr
     assert not project.network_log.exists()
@@ -122,5 +124,14 @@ def test_the_demo_runs_and_touches_nothing(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert "corpus: synthetic" in result.stdout
     assert re.search(r"A prediction: .*\n.*OAF_\w+_fear\.wav \(\d\.\d\d s\): \w+", result.stdout)
+    assert "Warning" not in result.stdout + result.stderr
     assert not project.network_log.exists()
     assert project.run("git", "status", "--porcelain").stdout == ""
+    # What its last lines say: play, and back.
+    made = project.folder / ".demo/models/word/model.onnx"
+    before = made.read_bytes()
+    play = "cd .demo && dvc exp run -S train.units=3 && ! git diff --quiet"
+    assert project.run("bash", "-c", play).returncode == 0 and made.read_bytes() != before
+    back = "cd .demo && git restore --staged --worktree . && dvc checkout && dvc status --quiet"
+    result = project.run("bash", "-c", back)
+    assert result.returncode == 0 and made.read_bytes() == before, result.stderr

@@ -106,4 +106,4 @@ def folded(title: str, content: str) -> str:
 
 
 if __name__ == "__main__":
-    errors.run(main)
+    errors.run(main, __doc__)

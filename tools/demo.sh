@@ -7,6 +7,7 @@ if ! git rev-parse --git-dir > /dev/null 2>&1; then
     echo "expected a git clone, received a folder without .git: clone the repository instead of downloading an archive" >&2
     exit 1
 fi
+[ ! -e .demo ] || echo "removing .demo, the demo of before"
 rm -rf .demo
 git clone --quiet --no-local . .demo
 cd .demo
@@ -21,6 +22,9 @@ with modify_yaml('params.yaml') as params:
 "
 
 dvc repro
+# An experiment begins and ends at a commit.
+git add --all
+git -c user.name=Demo -c user.email=demo@example.org commit --quiet --message "Run the demo"
 echo
 python -c "import dvc.api, yaml; print(yaml.safe_dump(dvc.api.metrics_show('metrics/summary.json'), sort_keys=False))"
 echo
@@ -32,4 +36,5 @@ cat <<END
 Done, on synthesised speech: these figures say that the pipeline works, and nothing of human emotion.
   pictures   .demo/plots/summary.png, .demo/plots/word/confusion.png, ...
   play       cd .demo && dvc exp run -S train.units=32
+  and back   git restore --staged --worktree . && dvc checkout
 END

@@ -4,7 +4,10 @@
 #     sh tools/pull_request.sh BASE     BASE: the commit that HEAD is compared with
 set -eu
 
-base=$(git rev-parse --verify "$1^{commit}")
+if ! base=$(git rev-parse --quiet --verify "$1^{commit}"); then
+    echo "expected a commit to compare with, as in make pull-request BASE=main; received '$1'" >&2
+    exit 1
+fi
 head=$(git rev-parse HEAD)
 
 rm -rf .pull-request

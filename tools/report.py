@@ -131,7 +131,9 @@ def data_summary(protocols: list[str]) -> dict[str, Any] | None:
 
 def changed_since_the_run(protocols: list[str]) -> list[str]:
     """Params that no longer have the value that the results were made with, as dvc.lock has it."""
-    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
+    if not (written := Path("dvc.lock")).exists():
+        raise errors.UserError(f"{written}: expected the record of a run, found none; run `dvc repro`")
+    lock = yaml.safe_load(written.read_text(encoding="utf-8"))
     ran: dict[str, Any] = {}
     for stage in ("download", "features", "split", *(f"train@{name}" for name in protocols)):
         ran |= lock["stages"].get(stage, {}).get("params", {}).get("params.yaml", {})

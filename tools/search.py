@@ -41,14 +41,14 @@ SPACE: dict[str, BaseDistribution] = {
 
 def main() -> None:
     """Read the command line, run the trials that are missing, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = errors.parser(__doc__)
     parser.add_argument("protocol", help="one of the protocols of params.yaml")
-    parser.add_argument("--trials", type=int, default=20, help="how many trials the study shall have (20)")
+    parser.add_argument("--trials", type=_trials, default=20, help="how many trials the study shall have (20)")
     arguments = parser.parse_args()
     protocol = arguments.protocol
     settings = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
-    if protocol not in settings["protocols"]:
-        raise errors.UserError(f"protocol: expected one of {', '.join(settings['protocols'])}, received {protocol}")
+    if protocol not in (known := params.load("protocols", PARAMS)):
+        raise errors.UserError(f"protocol: expected one of {', '.join(known)}, received {protocol}")
 
     study = open_study(protocol)
     try:
@@ -60,6 +60,12 @@ def main() -> None:
     finally:
         if completed(study):
             report(study, protocol)
+
+
+def _trials(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of trials, 1 or more, received {text}")
+    return int(text)
 
 
 def open_study(protocol: str) -> optuna.Study:

@@ -3,7 +3,7 @@ import { converted, record } from "./sound.js";
 
 const MAX_RECORDING = 60; // seconds
 const CORPORA = {
-  tess: ["Toronto Emotional Speech Set (TESS)", "Know other voices: it was trained on two actresses, who say “Say the word …” in English. Of anybody else it is unsure, or far more often wrong."],
+  tess: ["Toronto Emotional Speech Set (TESS)", "Know other voices: it was trained on two actresses, who say “Say the word …” in English. With other voices it is mostly unsure, and often wrong."],
   synthetic: ["synthesised speech", "Know human voices at all: it was trained on synthesised speech."],
 };
 const PROTOCOLS = { random: "New clips of voices and words it knows", word: "New words, in voices it knows", speaker: "A voice it does not know" };

@@ -20,14 +20,19 @@ export function wav(samples, rate) {
   return new Blob([view], { type: "audio/wav" });
 }
 
+// The mean of the channels; where they cancel each other, the loudest one: as `to_mono` of ser/audio.py.
+export function mono(channels) {
+  const energy = (samples) => samples.reduce((sum, value) => sum + value * value, 0);
+  const mean = channels[0].map((_, i) => channels.reduce((sum, samples) => sum + samples[i], 0) / channels.length);
+  const loudest = channels.reduce((one, other) => (energy(other) > energy(one) ? other : one));
+  return energy(mean) < 0.1 * energy(loudest) ? loudest : mean;
+}
+
 // Whatever the browser decodes (m4a, webm, ...) as WAV.
 export async function converted(file, rate) {
   const sound = await new OfflineAudioContext(1, 1, rate).decodeAudioData(await file.arrayBuffer());
-  const samples = new Float32Array(sound.length);
-  for (let channel = 0; channel < sound.numberOfChannels; channel++) {
-    sound.getChannelData(channel).forEach((value, i) => (samples[i] += value / sound.numberOfChannels));
-  }
-  return wav(samples, rate);
+  const channels = Array.from({ length: sound.numberOfChannels }, (_, channel) => sound.getChannelData(channel));
+  return wav(mono(channels), rate);
 }
 
 // Start recording; `tell(seconds, level)` is called all the while. Returns the function that stops and gives a WAV.
