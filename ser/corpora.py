@@ -241,7 +241,8 @@ def clips_in_folder(source: Path) -> list[Clip]:
             raise UserError(
                 f"{source / speaker}: expected a speaker's name of letters, digits, _ and -, received {speaker!r}"
             )
-        if any(unicodedata.category(character) == "Cc" for character in path.name):  # a line break, in the manifest
+        # The manifest could not hold a line break, nor (Cs) what is no UTF-8.
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in path.name):
             raise UserError(f"{path.parent}: expected names without control characters, received {path.name!r}")
         source_path, text = path.relative_to(source).as_posix(), unicodedata.normalize("NFC", path.stem).casefold()
         clips.append(Clip("folder", f"{speaker}/{emotion}/{path.name}", speaker, emotion, text, source_path))

@@ -80,8 +80,8 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
         with _spooled(sys.stdin.buffer, "standard input") as file, closing(_File(file, "standard input")) as sound:
             yield sound
     elif isinstance(source, (str, os.PathLike)):
-        named = not str(source).startswith(PIPES)
-        with _regular(str(source) or "''") as file, closing(_File(file, str(source), named)) as sound:
+        known = "FILE" if str(source).startswith(PIPES) else str(source)
+        with _regular(str(source) or "''") as file, closing(_File(file, str(source), known)) as sound:
             yield sound
     elif hasattr(source, "read"):
         with closing(_File(source, str(getattr(source, "name", "file")))) as sound:  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
 
 
 class _File:
-    def __init__(self, file: BinaryIO, name: str, named: bool = False) -> None:
+    def __init__(self, file: BinaryIO, name: str, path: str = "FILE") -> None:
         self.name = name
         head = _head(file, name)
         if not head:
@@ -107,7 +107,7 @@ class _File:
             nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
             self.file = soundfile.SoundFile(_descriptor(file) or nameless, closefd=False)
         except (soundfile.LibsndfileError, OSError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{name}: {_refusal(name, named, head, error)}") from error
+            raise UserError(f"{name}: {_refusal(name, Path(path), head, error)}") from error
         audio.read_onward(self.file)
         self.rate = self.file.samplerate
         if not RATES[0] <= self.rate <= RATES[1]:
@@ -243,12 +243,10 @@ def _descriptor(file: BinaryIO) -> int | None:
     return descriptor
 
 
-def _refusal(name: str, named: bool, head: bytes, error: Exception) -> str:
+def _refusal(name: str, path: Path, head: bytes, error: Exception) -> str:
     kinds = [kind for (at, magic), kind in FOREIGN.items() if head[at:].startswith(magic)]
     if not kinds and not name.lower().endswith(FOREIGN_ENDINGS):
         return f"expected audio that libsndfile reads, received: {_one_line(error)}"
-    # A pipe, or a file object, has no name that ffmpeg could open.
-    path = Path(name if named else "FILE")
     target = path.with_suffix(".converted.wav" if path.suffix.lower() == ".wav" else ".wav")
     kind = kinds[0] if kinds else Path(name).suffix
     command = f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(target))}"

@@ -41,6 +41,8 @@ def replacing(target: Path) -> Iterator[Path]:
 def walk(folder: Path | str, onerror: Callable[[OSError], object]) -> Iterator[tuple[str, list[str], list[str]]]:
     """``os.walk``, top down, into folders that are links as well; a link to a folder around it ends there.
 
+    A folder that several links lead to is visited by each of them: all are what somebody put there.
+
     Args:
         folder: where to begin.
         onerror: is given the error of a folder that cannot be read.

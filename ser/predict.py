@@ -180,7 +180,8 @@ def quiet_decoders() -> None:
     """Let Python alone write to standard error: libmpg123 tells it all that it finds in a damaged MP3."""
     try:
         descriptor = os.dup(2)
-    except OSError:  # closed by whoever called: nobody listens
+    except OSError:  # closed by whoever called, and nobody listens; without it, print would take standard output
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         return
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)

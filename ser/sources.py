@@ -5,13 +5,13 @@ import os
 import re
 import sys
 import tarfile
-import textwrap
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
+from ser import AUDIO_ENDINGS
 from ser.errors import UserError
 from ser.files import walk
 from ser.manifest import Clip
@@ -20,8 +20,11 @@ from ser.manifest import Clip
 MAX_MEMBER_BYTES = 4 * 2**20
 MAX_ARCHIVE_MEMBERS = 50_000
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+CLIPS = (*AUDIO_ENDINGS, *ARCHIVES)
 # What reading a damaged one raises, its header or what was compressed.
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+
+LONGEST_REASON = 200  # characters of a downloader's error
 
 Wanted = Callable[[str], bool]
 
@@ -49,7 +52,8 @@ def first_of(
         # Downloaders have errors of their own (DNS, TLS, HTTP, quota, checksum) without a common base class; each of
         # them means the same here: try the next source.
         except Exception as error:
-            reason = textwrap.shorten(str(error), 200, placeholder=" ...") or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]} ..."
         else:
             print(f"{title}: looking in {name} ({place})", file=sys.stderr)
             if clips := collect(place):
@@ -74,8 +78,8 @@ def files_in(folder: Path) -> list[Path]:
     """All files below a folder, and below those that links in it name, sorted.
 
     Raises:
-        UserError: the folder, or one in it, cannot be read, or a link names nothing; a corpus must not shrink without a
-            word.
+        UserError: the folder, or one in it, cannot be read, or a link that is named as a clip or an archive leads
+            nowhere; a corpus must not shrink without a word.
     """
 
     def refuse(error: OSError) -> None:
@@ -83,7 +87,9 @@ def files_in(folder: Path) -> list[Path]:
 
     paths = sorted(Path(root, name) for root, _, names in walk(folder, refuse) for name in names)
     for path in paths:
-        if path.is_symlink() and not path.exists() and not path.name.startswith("."):  # editors lock files so
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        # Other broken links are none of a corpus's: an editor's lock, an interpreter of some virtual environment.
+        if path.is_symlink() and not path.exists() and not hidden and path.name.lower().endswith(CLIPS):
             raise UserError(f"{path}: expected a file, received a link to {os.readlink(path)}, which does not exist")
     return [path for path in paths if path.is_file()]
 

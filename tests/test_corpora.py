@@ -535,6 +535,7 @@ def test_the_publisher_is_asked_where_there_is_no_copy(
     monkeypatch.setitem(corpora.CORPORA, name, replace(other, md5=None))
     with pytest.raises(UserError, match="expected a zip archive, received something else"):
         obtain(tmp_path / "raw", name)
+    assert not [*(tmp_path / "cache").rglob("*.zip")]  # it would be taken for the archive from then on
     monkeypatch.setitem(corpora.CORPORA, name, other)
     with pytest.raises(UserError) as error:
         obtain(tmp_path / "raw", name)
@@ -630,6 +631,7 @@ def test_the_seed_layout_is_a_folder_corpus_too(tess: dict, tmp_path: Path) -> N
         (["anna/a.wav"], "expected .*/<speaker>/<emotion>/<clip>, received 2 levels"),
         (["anna/anger/notes.txt"], "expected clips in .*, found none"),
         (["an na/anger/a.wav"], "expected a speaker's name of letters"),
+        (["anna/anger/caf\udce9.wav"], r"expected names without control characters, received 'caf\\udce9\.wav'"),
         (["anna/anger/two\nlines.wav"], r"expected names without control characters, received 'two\\nlines.wav'"),
         (["anna/anger/a.wav", "anna/Angry/a.wav"], "expected one clip of this name for anna, anger; received two"),
     ],
@@ -680,7 +682,9 @@ def test_a_linked_speaker_is_one_and_a_broken_link_is_named(tmp_path: Path) -> N
     source = own(tmp_path, "me/anger/one.wav")
     lay_out({"anger/two.wav": wav(7)}, tmp_path / "elsewhere")
     (source / "you").symlink_to(tmp_path / "elsewhere")
-    (source / "me/anger/.#one.wav").symlink_to("somebody@somewhere")  # as Emacs locks a file
+    (source / ".trash").mkdir()
+    for name in ("me/anger/.#one.wav", ".trash/old.wav", "python"):  # an editor's lock, a desktop's, a tool's
+        (source / name).symlink_to("nowhere")
     assert [clip.path for clip in corpora.clips_in_folder(source)] == ["me/anger/one.wav", "you/anger/two.wav"]
     (source / "me/anger/gone.wav").symlink_to(tmp_path / "gone.wav")
     with pytest.raises(UserError, match=r"gone\.wav: expected a file, received a link to .*, which does not exist"):

@@ -533,6 +533,8 @@ def test_closed_streams_are_no_traceback(folder: Path, clip: Path) -> None:
     assert run.returncode == 1 and run.stderr.strip().endswith("expected a recording, received a closed one")
     run = subprocess.run(["bash", "-c", f"{line} {clip} 2>&-"], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert run.returncode == 0 and f",{clip.parent.name}," in run.stdout
+    run = subprocess.run(["bash", "-c", f"{line} missing.wav 2>&-"], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 1 and len(run.stdout.splitlines()) == 1  # the header
 
 
 def test_links_are_followed_but_not_in_circles(clip: Path, tmp_path: Path) -> None:

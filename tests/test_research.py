@@ -298,6 +298,8 @@ def test_an_ablation_is_compared_seed_by_seed() -> None:
     assert not default["difference, standard error"]
     assert changed["difference, standard error"] == "**-0.125** ± 0.075"  # of -0.05 and -0.2
     assert table.ablation(pd.DataFrame(rows[6:])).empty
+    _, once = table.ablation(pd.DataFrame([*rows[:6], *rows[6:8]])).to_dict("records")
+    assert once["difference, standard error"] == "**-0.050** (1)"
 
 
 def test_the_pages_show_what_the_results_say() -> None:

@@ -24,7 +24,7 @@ with modify_yaml('params.yaml') as params:
 dvc repro
 # An experiment begins and ends at a commit.
 git add --all
-git -c user.name=Demo -c user.email=demo@example.org commit --quiet --message "Run the demo"
+git -c user.name=Demo -c user.email=demo@example.org -c commit.gpgsign=false commit --quiet --message "Run the demo"
 echo
 python -c "import dvc.api, yaml; print(yaml.safe_dump(dvc.api.metrics_show('metrics/summary.json'), sort_keys=False))"
 echo

@@ -26,7 +26,7 @@ with modify_yaml('params.yaml') as params:
 }
 
 commit() {
-    git -c user.name=CI -c user.email=ci@example.org commit --quiet --allow-empty --message "$1"
+    git -c user.name=CI -c user.email=ci@example.org -c commit.gpgsign=false commit --quiet --allow-empty --message "$1"
 }
 
 git checkout --quiet --detach "$base"

@@ -46,14 +46,13 @@ def main() -> None:
     parser.add_argument("--trials", type=_trials, default=20, help="how many trials the study shall have (20)")
     arguments = parser.parse_args()
     protocol = arguments.protocol
-    settings = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
     if protocol not in (known := params.load("protocols", PARAMS)):
         raise errors.UserError(f"protocol: expected one of {', '.join(known)}, received {protocol}")
 
     study = open_study(protocol)
     try:
         while len(completed(study)) < arguments.trials:
-            run_trial(study, protocol, settings, arguments.trials)
+            run_trial(study, protocol, arguments.trials)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped with {len(completed(study))} trials; the same command goes on\n")
         raise
@@ -101,11 +100,12 @@ def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: trial.value or 0.0)
 
 
-def run_trial(study: optuna.Study, protocol: str, settings: dict[str, Any], wanted: int) -> None:
+def run_trial(study: optuna.Study, protocol: str, wanted: int) -> None:
     """One experiment; its result goes into the study."""
     check_comparable(study)  # a temporary experiment takes params.yaml as it is by now
     # A temporary experiment sees what git tracks, and git ignores recordings of one's own.
-    own = recordings(settings["folder"]) if "folder" in settings["corpora"] else []
+    sources = params.load("corpora", PARAMS)
+    own = recordings(sources.folder) if "folder" in sources.corpora else []
     averaged = params.load("train").averaged()
     trial = study.ask(SPACE)
     name = free_name(protocol)
