@@ -85,9 +85,8 @@ def ablation(results: pd.DataFrame) -> pd.DataFrame:
     differences = means.sub(means[DEFAULT], axis=0)
     table = tess(runs).drop(columns=["pairs of equal length", "lengths matched"]).set_index("recipe")
     place = list(table.columns).index("mean") + 1
-    costs = differences.mean().map("**{:+.3f}**".format) + differences.sem().map(" ± {:.3f}".format).where(
-        differences.count() > 1, " (1)"
-    )
+    error = differences.sem().map(" ± {:.3f}".format).where(differences.count() > 1, " (1)")
+    costs = differences.mean().map("**{:+.3f}**".format) + error
     table.insert(place, "difference, standard error", costs.where(costs.index != DEFAULT, ""))
     return table.reindex([name for name in names if name in table.index]).rename(names).reset_index()
 
