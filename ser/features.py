@@ -82,8 +82,8 @@ def extract(samples: np.ndarray, params: Features, constants: Filters | None = N
         True
     """
     if len(samples) < params.n_fft:
-        seconds, shortest = len(samples) / params.sample_rate, params.n_fft / params.sample_rate
-        raise UserError(f"expected at least {shortest:.3f} s (one frame), received {seconds:.3f} s")
+        expected = f"{params.n_fft} samples at {params.sample_rate} Hz (one frame)"
+        raise UserError(f"expected at least {expected}, received {len(samples)}")
     constants = constants or filters(params)
     power = power_spectrogram(samples, constants.window, params.hop_length)
     frequency = np.linspace(0, params.sample_rate / 2, power.shape[1])

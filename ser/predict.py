@@ -110,7 +110,7 @@ def main() -> None:
         try:
             seconds = recogniser.adapt(checked(given.adapt))
         except errors.UserError as error:
-            raise errors.UserError(f"--adapt {given.adapt}: {error}") from error
+            raise errors.UserError(f"--adapt: {error}") from error
         print(f"adapted to {seconds:.1f} s of sound", file=sys.stderr)
     write = report.writer(given.json, given.csv, recogniser.labels)
     failed = False

@@ -1,11 +1,16 @@
 """Metrics, on inputs that a person can work out by hand."""
 
 import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ser import EMOTIONS, metrics
+from ser.errors import UserError
+from stages import evaluate, summarise
+from tools import report
 
 
 def one_hot(labels: list[int], confidence: float = 1.0) -> np.ndarray:
@@ -94,3 +99,20 @@ def test_report_knows_every_emotion_that_occurs_in_order() -> None:
     report = metrics.report(np.array([6, 0, 0]), np.array([6, 0, 1]))
     assert list(report) == ["anger", "neutral"]
     assert report["anger"] == {"precision": 1.0, "recall": 0.5, "f1-score": pytest.approx(2 / 3), "support": 2.0}
+
+
+def test_length_alone_is_judged_in_large_corpora_as_in_small_ones() -> None:
+    """Above 10,000 clips, scikit-learn would hold some back, and fail where an emotion has a single clip."""
+    train = pd.DataFrame({"duration": np.tile([1.0, 2.0], 5001), "emotion": ["fear", "anger"] * 5001})
+    train.loc[0, "emotion"] = "sadness"
+    test = pd.DataFrame({"duration": [1.0, 2.0], "emotion": ["fear", "anger"]})
+    assert evaluate.duration_only(train, test) == 1
+
+
+def test_what_has_no_run_to_speak_of_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summarise, "PREDICTIONS", tmp_path)
+    with pytest.raises(UserError, match=r"random\.json: expected the figures of a run, found none; run `dvc repro`"):
+        summarise.main()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"dvc\.lock: expected the record of a run, found none; run `dvc repro`"):
+        report.changed_since_the_run(["word"])

@@ -164,3 +164,6 @@ def test_parts_belong_to_the_clips_of_the_manifest(tmp_path: Path) -> None:
     pd.DataFrame({"clip": ["a"], "word": ["train"]}).to_csv(splits_place, index=False)
     with pytest.raises(UserError, match="expected the same clips"):
         manifest.with_part(place, splits_place, "word")
+    splits_place.unlink()
+    with pytest.raises(UserError, match=r"splits\.csv: expected the parts of a run, found none; run `dvc repro split`"):
+        manifest.with_part(place, splits_place, "word")

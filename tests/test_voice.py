@@ -111,3 +111,4 @@ def test_the_command_adapts_first(folder: Path, model: ser.Recogniser, tmp_path:
     for place, message in ((tmp_path / "empty", "expected recordings, found none"), (tmp_path / "nowhere", "nowhere")):
         failed = command(folder, "--adapt", str(place), str(clip))
         assert failed.returncode == 1 and message in failed.stderr and not failed.stdout
+        assert failed.stderr.startswith("error: --adapt: ") and failed.stderr.count(str(place)) == 1
