@@ -26,7 +26,7 @@ def main() -> None:
     clips = [random.normal(size=(frames, columns)).astype(np.float32)
              for frames in random.integers(SHORTEST, LONGEST, CLIPS, endpoint=True)]  # fmt: skip
     labels, heard = random.integers(len(EMOTIONS), size=CLIPS), voice.fit(clips)
-    batches = list(model.AugmentedBatches(clips, labels, heard.mean, heard.std, settings))
+    batches = list(model.AugmentedBatches(clips, labels, heard.mean, settings.shift * heard.std, settings))
 
     def network(layer: type[model.layers.LSTM]) -> model.keras.Model:
         whole = model.build(heard.mean, heard.std, column_indices(features, settings.use), settings, None, layer)

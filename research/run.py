@@ -33,7 +33,7 @@ from threadpoolctl import threadpool_limits
 
 from research.recipes import DEFAULT, RECIPES
 from ser import EMOTIONS, artifact, audio, corpora, errors, expert, manifest, metrics, model, params, shards, voice
-from ser.features import column_indices, extract, filters
+from ser.features import extract, filters
 from ser.tess import parse as parse_tess
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
@@ -276,8 +276,8 @@ def shuffle(task: Task, seed: int) -> Task:
 def train(task: Task, settings: params.Train, features: params.Features) -> tuple[Any, int]:
     """Train on ``task.train``, ``val`` is ``task.val``; returns the network and the last epoch that was kept."""
     layer = task.others.expert.layer(task.train.clips) if settings.expert else None
-    val, columns = (model.pad(task.val.clips), task.val.labels), column_indices(features, settings.use)
-    network, history = model.train(task.train.clips, task.train.labels, val, columns, settings, layer)
+    val = model.pad(task.val.clips), task.val.labels
+    network, history = model.train(task.train.clips, task.train.labels, val, features, settings, layer)
     return network, model.selected_epochs(history, settings)[1]
 
 

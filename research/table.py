@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from research.recipes import BASELINES, DEFAULT, RECIPES, WITHOUT_EXPERT
+from research.recipes import BASELINES, DEFAULT, LEVEL_AS_THE_REST, RECIPES
 from research.run import RESULTS
 from ser import EMOTIONS, errors
 
@@ -76,7 +76,7 @@ def ablation(results: pd.DataFrame) -> pd.DataFrame:
     error.
     """
     changed = {name: name for name in RECIPES if name.startswith("the default, ")}
-    names = {DEFAULT: DEFAULT, WITHOUT_EXPERT: "the default, without the expert"} | changed
+    names = {DEFAULT: DEFAULT, LEVEL_AS_THE_REST: "the default, level shifted as the rest"} | changed
     runs = results[results.recipe.isin(names) & results.test.isin(DIRECTIONS)]
     if DEFAULT not in set(runs.recipe):
         return pd.DataFrame()

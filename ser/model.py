@@ -13,7 +13,8 @@ import numpy as np
 from ser import EMOTIONS, voice
 from ser.errors import UserError
 from ser.expert import UNIFORM
-from ser.params import Train
+from ser.features import column_indices, column_names
+from ser.params import Features, Train
 
 
 @contextmanager
@@ -44,6 +45,8 @@ tf.config.threading.set_intra_op_parallelism_threads(1)
 # A frame that is this value in every column is padding. No feature comes near it (dB, cepstra and chroma stay
 # within a few thousand), so a real frame is never taken for padding, as a silent one would be with 0.
 PADDING = -1e6
+
+LEVEL = "prosody_f0_level"  # the one column that says how high a voice is
 
 
 def make_deterministic(seed: int) -> None:
@@ -163,15 +166,15 @@ class AugmentedBatches:
         clips: training clips, (frames, columns) each.
         labels: (clips,)
         mean: (columns,) mean of the training frames.
-        std: (columns,) their standard deviation.
+        spread: (columns,) standard deviation of what a column is shifted by, as from ``spreads``.
         params: section ``train`` of ``params.yaml``.
     """
 
     def __init__(
-        self, clips: list[np.ndarray], labels: np.ndarray, mean: np.ndarray, std: np.ndarray, params: Train
+        self, clips: list[np.ndarray], labels: np.ndarray, mean: np.ndarray, spread: np.ndarray, params: Train
     ) -> None:
         self.clips, self.labels, self.params = clips, labels, params
-        self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
+        self.mean, self.spread = mean.astype(np.float32), spread.astype(np.float32)
         # One length for all batches: TensorFlow compiles anew for each shape.
         self.length = int(np.ceil(max(map(len, clips)) * (1 + params.stretch)))
         self.random = np.random.default_rng(params.seed)
@@ -186,7 +189,7 @@ class AugmentedBatches:
     def augment(self, frames: np.ndarray) -> np.ndarray:
         """Change a clip: (frames, columns) -> (frames more or less, columns)."""
         scale = 1 + self.params.scale * self.random.standard_normal(frames.shape[1], np.float32)
-        shift = self.params.shift * self.random.standard_normal(frames.shape[1], np.float32) * self.std
+        shift = self.spread * self.random.standard_normal(frames.shape[1], np.float32)
         stretch = self.random.uniform(1 - self.params.stretch, 1 + self.params.stretch)
         if count := self.params.stretch and max(2, int(len(frames) * stretch)):
             place = np.linspace(0, len(frames) - 1, count, dtype=np.float32)
@@ -196,11 +199,20 @@ class AugmentedBatches:
         return self.mean + (frames - self.mean) * scale + shift
 
 
+def spreads(std: np.ndarray, features: Features, params: Train) -> np.ndarray:
+    """Return the standard deviation of what each column is shifted by, from that of the training frames: (columns,).
+
+    The level of pitch is shifted by more than the rest: in nothing that the LSTMs hear do speakers differ as much
+    (``docs/unseen-speakers-trials.md``).
+    """
+    return std * [params.shift_level if name == LEVEL else params.shift for name in column_names(features)]
+
+
 def train(
     clips: list[np.ndarray],
     labels: np.ndarray,
     val: tuple[np.ndarray, np.ndarray],
-    columns: list[int],
+    features: Features,
     params: Train,
     expert: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[keras.Model, dict[str, list[float]]]:
@@ -210,8 +222,8 @@ def train(
         clips: training clips, (frames, columns) each.
         labels: (clips,) indices into ``EMOTIONS``.
         val: as ``fit`` takes it.
-        columns: as ``build`` takes them.
-        params: section ``train`` of ``params.yaml``.
+        features: section ``features`` of ``params.yaml``.
+        params: section ``train``.
         expert: as ``build`` takes it.
 
     Returns:
@@ -222,8 +234,9 @@ def train(
     """
     trained = voice.fit(clips)
     make_deterministic(params.seed)
+    columns, spread = column_indices(features, params.use), spreads(trained.std, features, params)
     network = build(trained.mean, trained.std, columns, params, expert, FusedLSTM)
-    history = fit(network, AugmentedBatches(clips, labels, trained.mean, trained.std, params), val, params)
+    history = fit(network, AugmentedBatches(clips, labels, trained.mean, spread, params), val, params)
     return network, history
 
 

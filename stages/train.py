@@ -84,7 +84,7 @@ def main() -> None:
     table = manifest.with_part(MANIFEST, SPLITS, protocol)
     clips, labels = load_part(table, "train")
     val = load_part(table, "val")
-    padded, columns = (model.pad(val[0]), val[1]), column_indices(feature_settings, settings.use)
+    padded = model.pad(val[0]), val[1]
     reference = confidence.fit_reference(clips)
     tested = table[table.part == "test"].corpus.unique().tolist()
     fitted = expert.load(feature_settings, tested) if settings.expert else None
@@ -95,16 +95,17 @@ def main() -> None:
 
     with replacing(MODELS / protocol) as folder:
         layer, fitted_to = (fitted.layer(clips), fitted.corpora) if fitted else (None, [])
-        network, history = model.train(clips, labels, padded, columns, settings, layer)
+        network, history = model.train(clips, labels, padded, feature_settings, settings, layer)
         about |= {"expert": fitted_to} | calibrate(network, history, settings, val, reference)
         export(network, settings, folder / "model.onnx", about, reference)
+        columns = column_indices(feature_settings, settings.use)
         model.portable(network, columns, settings, padded=True).save(folder / "model.keras")
 
         print(f"control: the same with shuffled labels, {settings.control_epochs} epochs")
         random = np.random.default_rng(settings.seed)
         shuffled, shuffled_val = random.permutation(labels), random.permutation(val[1])  # val may choose the epoch
         briefly = replace(settings, epochs=settings.control_epochs)
-        control, control_history = model.train(clips, shuffled, (padded[0], shuffled_val), columns, briefly)
+        control, control_history = model.train(clips, shuffled, (padded[0], shuffled_val), feature_settings, briefly)
         about |= {"expert": []} | calibrate(control, control_history, briefly, val, reference)
         export(control, briefly, folder / "control.onnx", about, reference)
 
