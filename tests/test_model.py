@@ -314,7 +314,10 @@ def test_every_optimizer_trains(optimizer: str) -> None:
     assert np.isfinite(history["loss"]).all()
 
 
-@pytest.mark.parametrize("change", [{"label_smoothing": 0.2}, {"class_weights": "balanced"}, {"stretch": 0.2}])
+@pytest.mark.parametrize(
+    "change",
+    [{"label_smoothing": 0.2}, {"class_weights": "balanced"}, {"stretch": 0.2}, {"shift": 1.0}, {"shift_level": 2.0}],
+)
 def test_what_a_batch_is_made_of_reaches_the_loss(change: dict) -> None:
     settings = replace(SETTINGS, units=2, epochs=1)
     (_, plain), (_, other) = trained(settings), trained(replace(settings, **change))
