@@ -3,17 +3,17 @@
 The one that changes nothing is the default; those after it change one thing. "Perturbed" is ``shift`` and
 ``scale``, "statistics" is what is pooled. "Four members" and what follows are "prosody, perturbed, statistics", too;
 the others are one network. Weights that are not averaged are those that ``val`` chose. "Level shifted further" is
-``shift_level``; before, the level of pitch was shifted as all else.
+``shift_pitch``; before, the level of pitch was shifted as all else.
 """
 
 from typing import Any
 
 SPECTRA = ["mfcc", "chroma", "mel"]
-AS_THE_REST = {"shift_level": 0.5}
+AS_THE_REST = {"shift_pitch": 0.5}
 ALONE = AS_THE_REST | {"expert": False}
 PROSODY = ALONE | {"use": ["prosody"]}
 EARLY = PROSODY | {"average": 0.0}  # early stopping
-NOT_PERTURBED = {"shift": 0.0, "shift_level": 0.0, "scale": 0.0}
+NOT_PERTURBED = {"shift": 0.0, "shift_pitch": 0.0, "scale": 0.0}
 SINGLE = EARLY | {"members": 1, "units": 64, "epochs": 60}
 RECIPES: dict[str, dict[str, Any]] = {
     "spectra": SINGLE | NOT_PERTURBED | {"use": SPECTRA, "pooling": "mean"},

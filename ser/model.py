@@ -46,7 +46,7 @@ tf.config.threading.set_intra_op_parallelism_threads(1)
 # within a few thousand), so a real frame is never taken for padding, as a silent one would be with 0.
 PADDING = -1e6
 
-LEVEL = "prosody_f0_level"  # the one column that says how high a voice is
+PITCH = "prosody_f0_level"  # the one column that says how high a voice is
 
 
 def make_deterministic(seed: int) -> None:
@@ -205,7 +205,7 @@ def spreads(std: np.ndarray, features: Features, params: Train) -> np.ndarray:
     The level of pitch is shifted by more than the rest: in nothing that the LSTMs hear do speakers differ as much
     (``docs/unseen-speakers-trials.md``).
     """
-    return std * [params.shift_level if name == LEVEL else params.shift for name in column_names(features)]
+    return std * [params.shift_pitch if name == PITCH else params.shift for name in column_names(features)]
 
 
 def train(

@@ -145,7 +145,7 @@ class Train:
         use: blocks of columns that the LSTMs hear.
         shift: standard deviation of what is added to each column of a clip as a whole, anew every epoch, in those of
             the column.
-        shift_level: likewise, of ``f0_level``, the clip's median pitch.
+        shift_pitch: likewise, of ``f0_level``, the clip's median pitch.
         scale: standard deviation of the factor around 1 that it is multiplied by, likewise.
         stretch: a clip is made longer or shorter by up to this share, likewise.
         members: LSTMs alike but for their initial weights, whose logits are averaged.
@@ -169,7 +169,7 @@ class Train:
 
     use: Blocks
     shift: Spread
-    shift_level: Spread
+    shift_pitch: Spread
     scale: Spread
     stretch: Share
     members: Annotated[int, Field(ge=1, le=32)]

@@ -238,7 +238,7 @@ def test_another_voice_moves_whole_columns_by_what_was_asked_for() -> None:
 
 
 def test_the_level_of_pitch_is_shifted_by_an_amount_of_its_own() -> None:
-    spreads = model.spreads(STD, FEATURES, replace(SETTINGS, shift=0.5, shift_level=2.0)) / STD
+    spreads = model.spreads(STD, FEATURES, replace(SETTINGS, shift=0.5, shift_pitch=2.0)) / STD
     names = column_names(FEATURES)
     assert {name for name, spread in zip(names, spreads, strict=True) if spread == 2} == {"prosody_f0_level"}
     assert {*spreads} == {0.5, 2.0}
@@ -255,7 +255,7 @@ def test_equal_seeds_give_equal_weights_and_others_do_not() -> None:
 def test_the_history_is_of_whole_epochs() -> None:
     """Hardly any step is made: the loss of the epoch is that of all clips, in batches of three, three and two."""
     settings = replace(
-        SETTINGS, batch_size=3, dropout=0.0, shift=0.0, shift_level=0.0, scale=0.0, optimizer="sgd", lr=1e-9
+        SETTINGS, batch_size=3, dropout=0.0, shift=0.0, shift_pitch=0.0, scale=0.0, optimizer="sgd", lr=1e-9
     )
     network, history = trained(settings)
     logits = member_logits(network, CLIPS)
@@ -316,7 +316,7 @@ def test_every_optimizer_trains(optimizer: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"label_smoothing": 0.2}, {"class_weights": "balanced"}, {"stretch": 0.2}, {"shift": 1.0}, {"shift_level": 2.0}],
+    [{"label_smoothing": 0.2}, {"class_weights": "balanced"}, {"stretch": 0.2}, {"shift": 1.0}, {"shift_pitch": 2.0}],
 )
 def test_what_a_batch_is_made_of_reaches_the_loss(change: dict) -> None:
     settings = replace(SETTINGS, units=2, epochs=1)

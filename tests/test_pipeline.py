@@ -21,7 +21,7 @@ DVC_YAML = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES = {name: stage.get("do", stage) for name, stage in DVC_YAML["stages"].items()}
 # Prosody alone needs more than a hundred clips, and the expert has never heard such voices: it would be most of a small
 # network's answer, and mostly wrong.
-AS_SPOKEN = {"shift": 0, "shift_level": 0, "scale": 0}
+AS_SPOKEN = {"shift": 0, "shift_pitch": 0, "scale": 0}
 HEARS_ALL = AS_SPOKEN | {"members": 1, "units": 24, "epochs": 10, "use": list(BLOCKS), "expert": False}
 SMALL = {"synthetic_words": 10, "protocols": ["word", "speaker_oaf"], "train": HEARS_ALL}
 
