@@ -46,7 +46,7 @@ tf.config.threading.set_intra_op_parallelism_threads(1)
 # within a few thousand), so a real frame is never taken for padding, as a silent one would be with 0.
 PADDING = -1e6
 
-PITCH = "prosody_f0_level"  # the one column that says how high a voice is
+PITCH = "prosody_f0_level"  # a clip's median pitch, the one column of absolute pitch
 
 
 def make_deterministic(seed: int) -> None:
