@@ -47,8 +47,8 @@ def network_alone(model: Path) -> dict[str, float]:
     """Median milliseconds that the network takes for frames of one clip, with masks and as it is shipped."""
     import numpy as np
 
-    from ser.artifact import Artifact, save
-    from ser.model import keras
+    from ser.learn.modelfile import save
+    from ser.learn.network import keras
 
     shipped = Artifact(model)
     with tempfile.TemporaryDirectory() as folder:

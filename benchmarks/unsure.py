@@ -15,7 +15,7 @@ import onnxruntime
 import soxr
 
 from ser import AUDIO_ENDINGS, EMOTIONS, audio, confidence, errors, manifest, shards
-from ser.recogniser import TRAINED, Recogniser
+from ser.answer.recogniser import TRAINED, Recogniser
 from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
 
 RATE = 16_000

@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from demo.guard import loopback
-from ser import errors, predict
+from ser import errors
+from ser.answer.command import quiet_decoders
 
 
 def arguments() -> argparse.Namespace:
@@ -30,7 +31,7 @@ def main() -> None:
     import uvicorn
 
     from demo.app import make
-    from ser.recogniser import load
+    from ser.answer.recogniser import load
 
     recogniser = load(given.model)
     listener = listen(given.host, given.port)
@@ -72,5 +73,5 @@ def _port(text: str) -> int:
 
 
 if __name__ == "__main__":
-    predict.quiet_decoders()
+    quiet_decoders()
     errors.run(main)

@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-from demo import pictures
+from demo import drawing
 from demo.examples import Example, Examples
 from demo.guard import HEADERS, Guard, error
-from ser import report
+from ser.answer import output
+from ser.answer.recogniser import Recogniser
 from ser.errors import UserError
-from ser.recogniser import Recogniser
 
 PAGE = Path(__file__).parent / "page"
 MAX_BYTES = 25_000_000  # five minutes of mono in CD quality, ten at 20 kHz, hours of MP3
@@ -37,7 +37,7 @@ class Upload(io.BytesIO):
 
     def __init__(self, content: bytes, name: str | None) -> None:
         super().__init__(content)
-        self.name = report.printable(name or "recording")
+        self.name = output.printable(name or "recording")
 
 
 class Service:
@@ -76,12 +76,12 @@ class Service:
 
     def answer(self, upload: Upload, pictured: bool) -> dict[str, Any]:
         """The answer of ``python -m ser.predict --json``, and the page's pictures if asked for."""
-        outline = pictures.outline(upload, MAX_SECONDS)
+        outline = drawing.outline(upload, MAX_SECONDS)
         upload.seek(0)
         if not pictured:
-            return report.record(upload.name, self.recogniser.predict(upload))
-        spectrogram = pictures.Spectrogram(self.recogniser)
-        answer = report.record(upload.name, self.recogniser.predict(upload, watch=spectrogram.watch))
+            return output.record(upload.name, self.recogniser.predict(upload))
+        spectrogram = drawing.Spectrogram(self.recogniser)
+        answer = output.record(upload.name, self.recogniser.predict(upload, watch=spectrogram.watch))
         return answer | {"pictures": {"waveform": outline, "spectrogram": spectrogram.drawn(answer["duration"])}}
 
     async def list_examples(self, request: Request) -> Response:
@@ -174,7 +174,7 @@ def _http(request: Request, raised: HTTPException) -> Response:
 
 
 def _user(request: Request, raised: UserError) -> Response:
-    return error(413 if isinstance(raised, pictures.TooLong) else 422, str(raised))
+    return error(413 if isinstance(raised, drawing.TooLong) else 422, str(raised))
 
 
 def _gone(request: Request, raised: ClientDisconnect) -> Response:

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ser import audio, synthetic
-from ser.features import column_names
-from ser.recogniser import Recogniser
-from ser.timeline import SLOT
+from ser.answer.recogniser import Recogniser
+from ser.answer.timeline import SLOT
+from ser.data import synthetic
+from ser.sound import audio
+from ser.sound.features import column_names
 
 WORDS = 12
 ANSWERED = 2

@@ -16,6 +16,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
+def protocol(description: str | None) -> str:
+    """Read the one argument of a stage that runs once for each protocol."""
+    command = parser(description)
+    command.add_argument("protocol", help="a column of data/splits.csv, such as word")
+    return command.parse_args().protocol
+
+
 def run(main: Callable[[], None], description: str | None = None) -> None:
     """Run a command line's ``main``: a UserError becomes one line and exit status 1, Ctrl-C exit status 130.
 

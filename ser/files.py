@@ -1,10 +1,35 @@
-"""Outputs that appear whole or not at all, and what lies in a folder."""
+"""What lies in a folder, tables of clips, and outputs that appear whole or not at all."""
 
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ser.errors import UserError
+
+if TYPE_CHECKING:  # a prediction never imports pandas
+    import pandas as pd
+
+# How the names of recordings end that libsndfile reads.
+AUDIO_ENDINGS = (
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
+    ".w64", ".rf64",
+)  # fmt: skip
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read a table of clips as it was written: a word such as "null" stays a word, a speaker "03" keeps its zero.
+
+    Raises:
+        UserError: there is none.
+    """
+    import pandas as pd
+
+    if not path.exists():
+        raise UserError(f"{path}: expected the table of a run, found none; run `dvc repro`")
+    return pd.read_csv(path, dtype={"speaker": str, "text": str}, keep_default_na=False)
 
 
 @contextmanager

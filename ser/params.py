@@ -1,7 +1,8 @@
-"""The settings of every stage: a section of ``params.yaml`` becomes a checked, frozen dataclass.
+"""The settings of every stage: ``params.yaml`` becomes checked, frozen dataclasses.
 
-A misspelt key, a value of the wrong type or one out of range ends in one line that names what was expected and
-what was received.
+A misspelt key, a value of the wrong type, one out of range, or two that do not go together end in one line that names
+what was expected and what was received. Every stage checks the whole file, so that a setting that only a later stage
+reads is refused before anything is computed.
 """
 
 import difflib
@@ -31,10 +32,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy's older generator tak
 Real = Annotated[float, BeforeValidator(_no_switch), Field(strict=False, allow_inf_nan=False)]
 Rate = Annotated[Real, Field(gt=0, lt=1)]
 Share = Annotated[Real, Field(ge=0, lt=1)]
-
+Spread = Annotated[Real, Field(ge=0, le=5)]
 
 Block = Literal["mfcc", "chroma", "mel", "prosody", "flux"]
 BLOCKS: tuple[str, ...] = get_args(Block)  # of columns, in this order
+LOWEST_PITCH = 70  # Hz that block prosody looks for
 
 
 def _unique(values: list[str]) -> list[str]:
@@ -49,27 +51,10 @@ def _in_order(values: list[str]) -> list[str]:
 
 
 Blocks = Annotated[list[Block], Field(min_length=1), AfterValidator(_unique), AfterValidator(_in_order)]
-LOWEST_PITCH = 70  # Hz that block prosody looks for
-Spread = Annotated[Real, Field(ge=0, le=5)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-Protocols = Annotated[list[Name], Field(min_length=1), AfterValidator(_unique)]
-
-
-@dataclass(frozen=True, config=STRICT)
-class Corpora:
-    """Where the clips come from (top level of ``params.yaml``).
-
-    Attributes:
-        corpora: the first one is dealt out by the protocols; the clips of the others are trained on under each of them.
-        folder: what corpus ``folder`` is copied from.
-        synthetic_words: words that corpus ``synthetic`` has.
-    """
-
-    corpora: Annotated[
-        list[Literal["tess", "ravdess", "emodb", "synthetic", "folder"]], Field(min_length=1), AfterValidator(_unique)
-    ]
-    folder: str
-    synthetic_words: Annotated[int, Field(ge=5, le=60)]
+Corpus = Literal["tess", "ravdess", "emodb", "synthetic", "folder"]
+Corpora = Annotated[list[Corpus], Field(min_length=1), AfterValidator(_unique)]
+Protocol = Annotated[str, Field(pattern=r"^(random|word|speaker_[A-Za-z0-9_-]+)$")]
+Protocols = Annotated[list[Protocol], Field(min_length=1), AfterValidator(_unique)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -82,13 +67,10 @@ class Features:
         hop_length: samples between the starts of two frames.
         window: taper of the frames, by its name in ``scipy.signal.get_window``.
         trim_db: silence this many dB below the clip's maximum is cut off both ends; null keeps it.
-        use: blocks of columns, of ``BLOCKS``.
+        use: blocks of columns, of ``BLOCKS``; what is computed is what the network reads.
         n_mfcc: number of mel-frequency cepstral coefficients.
         n_chroma: number of pitch classes.
         n_mels: number of mel bands; MFCCs and flux are computed from them too.
-        deltas: order up to which time derivatives are appended (0: none).
-        loudness: true: dB relative to full scale; false: relative to the clip's own maximum, which makes
-            the features blind to the gain of a recording.
     """
 
     sample_rate: Annotated[int, Field(ge=4000, le=192_000)]
@@ -100,8 +82,6 @@ class Features:
     n_mfcc: Count
     n_chroma: Count
     n_mels: Annotated[int, Field(ge=2, le=512)]
-    deltas: Annotated[int, Field(ge=0, le=2)]
-    loudness: bool
 
     @model_validator(mode="after")
     def _consistent(self) -> "Features":
@@ -142,97 +122,75 @@ class Train:
     """The network and how it is trained (section ``train``).
 
     Attributes:
-        use: blocks of columns that the LSTMs hear.
-        shift: standard deviation of what is added to each column of a clip as a whole, anew every epoch, in those of
-            the column.
-        shift_pitch: likewise, of ``f0_level``, the clip's median pitch.
-        scale: standard deviation of the factor around 1 that it is multiplied by, likewise.
-        stretch: a clip is made longer or shorter by up to this share, likewise.
-        members: LSTMs alike but for their initial weights, whose logits are averaged.
-        units: of each LSTM, and in each direction.
-        layers: LSTMs on top of each other.
-        bidirectional: true: a second LSTM reads the clip from its end.
-        pooling: ``mean`` of the states over the clip, ``statistics`` (mean and deviation), or the ``last`` one.
-        dropout: share of each LSTM's states that is left out in training.
-        label_smoothing: share of the target that is spread over all emotions.
-        optimizer: by its name in Keras.
-        lr: learning rate.
+        filters: of each block of convolution over the mel bands; an empty list leaves the bands as they are.
+        units: of the LSTM, in each direction.
+        dropout: share of the pooled states that is left out in training.
+        shift: standard deviation of what is added to each column of a clip as a whole, in those of the column.
+        scale: standard deviation of the factor around 1 that it is multiplied by.
+        warp: mel bands are stretched and moved by up to this share of their number.
+        mask: up to this share of a clip's mel bands, and of its frames, is masked.
+        lr: highest learning rate; it rises for a fifth of the steps and falls to 0.
+        weight_decay: of AdamW.
         batch_size: clips per step.
-        epochs: at the most.
-        average: share of the epochs, the last ones, whose weights are averaged; 0: early stopping instead.
-        patience: of early stopping, epochs without a better ``val_loss``.
-        class_weights: ``balanced``: every emotion counts the same in the loss, however many clips it has.
-        expert: true: the expert has its say.
-        control_epochs: epochs of the control that is trained on shuffled labels.
+        epochs: how many.
         seed: of the initial weights and of all that is drawn in training.
     """
 
-    use: Blocks
-    shift: Spread
-    shift_pitch: Spread
-    scale: Spread
-    stretch: Share
-    members: Annotated[int, Field(ge=1, le=32)]
-    units: Count
-    layers: Annotated[int, Field(ge=1, le=8)]
-    bidirectional: bool
-    pooling: Literal["mean", "statistics", "last"]
+    filters: list[Annotated[int, Field(ge=1, le=1024)]]
+    units: Annotated[int, Field(ge=1, le=4096)]
     dropout: Share
-    label_smoothing: Share
-    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
+    shift: Spread
+    scale: Spread
+    warp: Share
+    mask: Share
     lr: Rate
+    weight_decay: Share
     batch_size: Count
     epochs: Count
-    average: Share
-    patience: Count
-    class_weights: Literal["none", "balanced"]
-    expert: bool
-    control_epochs: Count
     seed: Seed
 
-    def averaged(self) -> int:
-        """How many epochs, the last ones, have their weights averaged; 0: those of the best ``val_loss`` are kept."""
-        return max(1, round(self.average * self.epochs)) if self.average else 0
+
+@dataclass(frozen=True, config=STRICT)
+class Params:
+    """All of ``params.yaml``.
+
+    Attributes:
+        corpora: the first one is dealt out by the protocols; the clips of the others are trained on under each of them.
+        folder: what corpus ``folder`` is copied from.
+        synthetic_words: words that corpus ``synthetic`` has.
+        protocols: how the clips are split; each one is trained and evaluated.
+        features: waveform to frames.
+        split: how clips are dealt into parts.
+        train: the network and its training.
+    """
+
+    corpora: Corpora
+    folder: str
+    synthetic_words: Annotated[int, Field(ge=5, le=60)]
+    protocols: Protocols
+    features: Features
+    split: Split
+    train: Train
 
 
-SECTIONS: dict[str, type] = {"features": Features, "split": Split, "train": Train}
-TOP_LEVEL = [field.name for field in fields(Corpora)] + ["protocols", *SECTIONS]
-
-
-def load(section: str, path: Path = Path("params.yaml")) -> Any:
-    """Read one section of the parameter file.
-
-    Args:
-        section: ``corpora``, ``protocols``, ``features``, ``split`` or ``train``.
-        path: the parameter file.
-
-    Returns:
-        The section's dataclass, or the list of protocol names.
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check the whole parameter file.
 
     Raises:
         UserError: a key is missing or unknown, or a value has the wrong type or is out of range.
     """
-    content = _read(path)
-    if section == "protocols":
-        return check(Protocols, content.get("protocols"), f"{path}: protocols")
-    if section == "corpora":
-        keys = {field.name: content[field.name] for field in fields(Corpora) if field.name in content}
-        return check(Corpora, keys, f"{path}: ")
-    return check(SECTIONS[section], content.get(section), f"{path}: {section}")
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: expected the parameter file, received {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: expected YAML, received {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a mapping with the keys {', '.join(TOP_LEVEL)}, received {content!r}")
-    if unknown := [key for key in content if key not in TOP_LEVEL]:
-        raise UserError(f"{path}: {_unknown(unknown[0], TOP_LEVEL)}")
-    return content
+    sections = {"features": Features, "split": Split, "train": Train}
+    if isinstance(content, dict):  # each of them on its own, so that an error names its keys
+        content |= {
+            key: check(kind, content[key], f"{path}: {key}") for key, kind in sections.items() if key in content
+        }
+    return check(Params, content, f"{path}: ")
 
 
 def check(kind: Any, value: Any, where: str) -> Any:

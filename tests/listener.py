@@ -12,7 +12,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from ser import EMOTIONS, artifact, audio, confidence, params, synthetic
-from ser.features import extract, filters
+from ser.sound.features import extract, filters
 
 WORDS = 8
 

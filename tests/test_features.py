@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from ser import params
 from ser.errors import UserError
-from ser.features import column_indices, column_names, extract, filters
+from ser.sound.features import column_indices, column_names, extract, filters
 
 
 def voice(seconds: float = 1.7, rate: int = 16_000) -> np.ndarray:

@@ -11,7 +11,7 @@ import pytest
 
 from ser import EMOTIONS, artifact, confidence, model, params
 from ser.errors import UserError
-from ser.features import column_indices, column_names, filters
+from ser.sound.features import column_indices, column_names, filters
 from tests.conftest import ROOT
 
 SETTINGS = replace(params.load("train", ROOT / "params.yaml"), members=1, units=8, epochs=2, batch_size=8)

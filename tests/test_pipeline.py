@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from ser import EMOTIONS
-from ser.artifact import Artifact
 from ser.params import BLOCKS
 from tests.conftest import ROOT
 from tests.project import Project, ran

@@ -29,8 +29,8 @@ from packaging.utils import canonicalize_name
 
 import ser
 from ser import EMOTIONS, audio, confidence, decode, params, predict, recogniser, report, timeline
+from ser.answer.timeline import Segment, Verdict
 from ser.errors import UserError
-from ser.timeline import Segment, Verdict
 from stages import features as features_stage
 from tests import listener, odd_files
 from tests.conftest import ROOT

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ser.features import power_spectrogram
 from ser.params import LOWEST_PITCH
-from ser.prosody import COLUMNS, FLOOR_DB, PITCH, REACH, flux, prosody
+from ser.sound.features import power_spectrogram
+from ser.sound.prosody import COLUMNS, FLOOR_DB, PITCH, REACH, flux, prosody
 
 RATE = 16_000
 HANN = np.hanning(1025)[:-1].astype(np.float32)

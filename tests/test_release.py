@@ -19,7 +19,6 @@ import soundfile
 import yaml
 
 from ser import EMOTIONS
-from ser.artifact import Artifact
 from ser.errors import UserError
 from tests.conftest import ROOT
 from tests.project import TINY, Project

@@ -33,7 +33,7 @@ import ser
 from demo import app, examples, guard, pictures
 from ser import EMOTIONS, params
 from ser.errors import UserError
-from ser.features import column_indices
+from ser.sound.features import column_indices
 from tests import odd_files
 from tests.conftest import ROOT
 from tests.served import address, served, start

@@ -14,7 +14,6 @@ from pathlib import Path
 import yaml
 
 from ser import errors, params
-from ser.artifact import Artifact
 from stages.paths import METRICS, MODELS
 
 NAME = "speech-emotion"  # of the artifact in dvc.yaml, and so of the tags

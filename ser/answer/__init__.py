@@ -1,0 +1,1 @@
+"""From a recording of anybody to an answer, for people and for programs."""

@@ -1,0 +1,1 @@
+"""From any recording to the frames that the network reads."""
