@@ -14,7 +14,14 @@ pytestmark = pytest.mark.slow
 
 MODEL = "models/word/model.onnx"
 # Everything that DVC keeps out of git.
-RESULTS = ("data/raw", "data/manifest.csv", "data/features", "data/splits.csv", "data/predictions/word.csv", MODEL)
+RESULTS = (
+    "data/raw",
+    "data/manifest.csv",
+    "data/features",
+    "data/splits.csv",
+    "data/predictions/word/clips.csv",
+    MODEL,
+)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ BSD 3-clause licence: https://github.com/vega/vega/blob/main/LICENSE
   div[id$="_confusion_csv"] { order: 5; }   .o6 { order: 6; }
   div[id$="_per_class_csv"] { order: 7; }   .o8 { order: 8; }
   div[id$="_reliability_csv"] { order: 9; } .o10 { order: 10; }
-  div[id$="_misheard_csv"] { order: 11; }   .o12 { order: 12; }
+  div[id$="_risk_coverage_csv"] { order: 11; }   .o12 { order: 12; }
   div[id$="_png"] { order: 13; border: 0 !important; overflow-x: auto; }
   div[id$="_png"] > div { border: 0 !important; }
   div[id$="_png"] img { max-width: 90vw; max-height: 20rem; }

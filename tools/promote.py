@@ -1,4 +1,4 @@
-"""Release the model of protocol `word`: ``release/model.onnx`` and ``release/model.json``, small enough for git.
+"""Release the model of protocol `word`: ``release/model.onnx``, ``model.json`` and the card ``README.md``, for git.
 
 Only results that `dvc repro` would leave as they are can be released. A model trained on another corpus than TESS, one
 trained by code that is no commit, and one whose test figures got worse are refused unless ``--force`` is given. What is
@@ -10,15 +10,18 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ser import errors, params
+from ser.learn.modelfile import ModelFile
 from stages.paths import METRICS, MODELS
+from tools.card import card
 
 NAME = "speech-emotion"  # of the artifact in dvc.yaml, and so of the tags
 PROTOCOL = "word"
-MODEL, CARD = Path("release/model.onnx"), Path("release/model.json")
+MODEL, DATA, CARD = Path("release/model.onnx"), Path("release/model.json"), Path("release/README.md")
 JUDGED = ("accuracy", "uar", "macro_f1")
 
 
@@ -28,35 +31,31 @@ def main() -> None:
     force = parser.parse_args().force
 
     check_that_results_are_current()
-    results = {name: read(METRICS / f"{name}.json") for name in params.load("protocols")}
-    settings = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     source = MODELS / PROTOCOL / "model.onnx"
-    description = Artifact(source).description
-    objections = objections_to_corpus(results) + objections_to_revision(description.revision)
-    if CARD.exists():
-        released = read(CARD)
-        objections += worse(results, released["metrics"])
-        if released["params"]["split"] != settings["split"]:
-            objections.append("split changed since the released model: the figures are not of the same test clips")
-    for objection in objections:
-        print(f"objection: {objection}")
-    if objections and not force:
-        raise errors.UserError(f"{MODEL}: left as it was; `make promote FORCE=1` releases the new model all the same")
-
+    results = {name: read(METRICS / f"{name}.json") for name in params.load().protocols}
     content = with_test_metrics(source, results[PROTOCOL])
-    card = {
+    description = ModelFile(source).description
+    new = {
         "name": NAME,
         "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
         "revision": description.revision,
         "corpus": description.corpus,
         "protocol": PROTOCOL,
         "labels": description.labels,
         "metrics": results,
-        "params": settings,
+        "params": yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8")),
     }
+    found = objections(new, read(DATA) if DATA.exists() else None)
+    for objection in found:
+        print(f"objection: {objection}")
+    if found and not force:
+        raise errors.UserError(f"{MODEL}: left as it was; `make promote FORCE=1` releases the new model all the same")
+
     MODEL.parent.mkdir(exist_ok=True)
     MODEL.write_bytes(content)
-    CARD.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    DATA.write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
+    CARD.write_text(card(new), encoding="utf-8")
     print(what_is_left(next_version(git_tags()), len(content), results[PROTOCOL]))
 
 
@@ -64,30 +63,38 @@ def check_that_results_are_current() -> None:
     """Figures may only travel with the model that earned them: nothing may have changed since `dvc repro`."""
     from dvc.repo import Repo
 
+    if PROTOCOL not in params.load().protocols:
+        raise errors.UserError(f"params.yaml: expected {PROTOCOL} among protocols: it is the one that is released")
     with Repo() as repo:
         if changed := repo.status():
             raise errors.UserError(f"expected results that are up to date, received changes to {', '.join(changed)}; "
                                    "run `dvc repro`")  # fmt: skip
-    if PROTOCOL not in params.load("protocols"):
-        raise errors.UserError(f"params.yaml: expected {PROTOCOL} among protocols: it is the one that is released")
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> dict[str, Any]:
     """Content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def objections_to_corpus(results: dict[str, dict]) -> list[str]:
-    """A model that never heard a person is not for release."""
-    corpus = results[PROTOCOL]["corpus"]
-    return [] if corpus == "tess" else [f"expected a model trained on tess, received one trained on {corpus}"]
+def objections(new: dict[str, Any], released: dict[str, Any] | None) -> list[str]:
+    """Why a model should not be released.
 
-
-def objections_to_revision(revision: str) -> list[str]:
-    """A model whose code nobody can check out cannot be made again."""
-    if re.fullmatch("[0-9a-f]{12}", revision):
-        return []
-    return [f"expected a model of committed code, received revision {revision}; commit, then `dvc repro --force`"]
+    Args:
+        new: what is to become ``release/model.json``.
+        released: what stands there, if anything.
+    """
+    found = []
+    if new["corpus"] != "tess":
+        found.append(f"expected a model trained on tess, received one trained on {new['corpus']}")
+    if not re.fullmatch("[0-9a-f]{12}", new["revision"]):  # nobody could check it out and make the model again
+        found.append(
+            f"expected a model of committed code, received revision {new['revision']}; commit, then `dvc repro --force`"
+        )
+    if released:
+        found += worse(new["metrics"], released["metrics"])
+        if new["params"]["split"] != released["params"]["split"]:
+            found.append("split changed since the released model: the figures are not of the same test clips")
+    return found
 
 
 def worse(new: dict[str, dict], released: dict[str, dict]) -> list[str]:
@@ -103,7 +110,7 @@ def worse(new: dict[str, dict], released: dict[str, dict]) -> list[str]:
     return found
 
 
-def with_test_metrics(path: Path, figures: dict) -> bytes:
+def with_test_metrics(path: Path, figures: dict[str, Any]) -> bytes:
     """The model file with its test figures beside the validation ones: ``test_accuracy`` and so on."""
     import onnx
 
@@ -135,11 +142,12 @@ def next_version(tags: list[str]) -> str:
     return f"v{major}.{minor + 1}.0"
 
 
-def what_is_left(version: str, size: int, figures: dict) -> str:
+def what_is_left(version: str, size: int, figures: dict[str, Any]) -> str:
     """The commands that make the release known; tags are GTO's, which `dvc artifacts get` understands."""
     result = f"{figures['corpus']}, accuracy {figures['accuracy']:.4f} under {PROTOCOL}"
-    return f"""{MODEL} ({size / 1e6:.2f} MB) and {CARD} are written: {result}. To release them:
-  git add {MODEL.parent} && git commit -m "Release {NAME} {version}"
+    return f"""{MODEL} ({size / 1e6:.2f} MB), {DATA} and {CARD} are written: {result}. To release them
+(the package has a version of its own: `version` in pyproject.toml, {version.removeprefix("v")} for this one):
+  git add {MODEL.parent} pyproject.toml && git commit -m "Release {NAME} {version}"
   git tag -a {NAME}@{version} -m "{result}"
   git push --follow-tags"""
 
