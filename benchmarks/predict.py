@@ -1,6 +1,6 @@
 """What a prediction costs, beside what a user of Keras would do instead.
 
-    python -m benchmarks.predict [FOLDER]
+    python -m benchmarks.predict [--model FILE] [FOLDER]
 
 Cold: whole processes that answer one clip, in turns; the median of five. The Keras script loads model.keras and calls
 predict on the same features. Folder: all clips of FOLDER (default: data/raw), decoding and features included.
@@ -17,14 +17,16 @@ from pathlib import Path
 from ser import errors
 from stages.paths import MODELS, RAW
 
+MODEL = MODELS / "word" / "model.onnx"
 ROUNDS = 5
 FRAMES = 63  # two seconds
 KERAS = """
 import sys, keras, librosa
-from ser import EMOTIONS, features, params
-settings = params.load("features")
+from ser import EMOTIONS, params
+from ser.sound.features import extract
+settings = params.load().features
 samples, _ = librosa.load(sys.argv[2], sr=settings.sample_rate)
-answer = keras.models.load_model(sys.argv[1]).predict(features.extract(samples, settings)[None], verbose=0)[0]
+answer = keras.models.load_model(sys.argv[1]).predict(extract(samples, settings)[None], verbose=0)[0]
 print(EMOTIONS[answer.argmax()], answer.max())
 """
 
@@ -47,14 +49,14 @@ def network_alone(model: Path) -> dict[str, float]:
     """Median milliseconds that the network takes for frames of one clip, with masks and as it is shipped."""
     import numpy as np
 
-    from ser.learn.modelfile import save
+    from ser.learn.modelfile import ModelFile, save
     from ser.learn.network import keras
 
-    shipped = Artifact(model)
+    shipped = ModelFile(model)
     with tempfile.TemporaryDirectory() as folder:
         path, network = Path(folder) / "masked.onnx", keras.models.load_model(model.with_suffix(".keras"))
         save(network, path, shipped.description, shipped.filters, shipped.reference)
-        networks = {"with masks": Artifact(path), "as shipped": shipped}
+        networks = {"with masks": ModelFile(path), "as shipped": shipped}
     columns = shipped.session.get_inputs()[0].shape[2]
     frames = np.random.default_rng(0).normal(-30, 20, (1, FRAMES, columns)).astype(np.float32)
     seconds: dict[str, list[float]] = {name: [] for name in networks}
@@ -70,11 +72,13 @@ def main() -> None:
     """Print a table."""
     parser = errors.parser(__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=RAW, help=f"with WAV files (default: {RAW})")
-    folder = parser.parse_args().folder
+    parser.add_argument("--model", type=Path, default=MODEL, help=f"beside its model.keras (default: {MODEL})")
+    given = parser.parse_args()
+    folder, model = given.folder, given.model
     clips = sorted(folder.rglob("*.wav"))
     if not clips:
         raise errors.UserError(f"{folder}: expected WAV files, found none")
-    model, clip = MODELS / "word" / "model.onnx", str(clips[0])
+    clip = str(clips[0])
     ours = [sys.executable, "-m", "ser.predict", "--model", str(model), "--json"]
     keras = [sys.executable, "-c", KERAS, str(model.with_suffix(".keras")), clip]
     results: dict[str, list[tuple[float, float]]] = {"python -m ser.predict": [], "Keras": []}

@@ -1,34 +1,35 @@
-"""Which score tells what the network was not trained on? The tables of docs/unsure.md.
+"""What a model answers, and what it says `unsure` to: the table of docs/predict.md.
 
-    python -m benchmarks.unsure [NAME=FOLDER ...]
+    python -m benchmarks.unsure [--model FILE] [NAME=FOLDER ...]
 
-Needs data/ and models/word/ as `dvc repro` leaves them. Each FOLDER holds recordings of other speakers. Every score
-gets its limit from the validation part alone, such that 99 % of it are answered.
+Clips that it was trained on the like of, the same clips spoilt, sounds that are no speech, and the recordings of other
+speakers in each FOLDER. Needs data/ as `dvc repro` leaves it.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 import soxr
 
-from ser import AUDIO_ENDINGS, EMOTIONS, audio, confidence, errors, manifest, shards
+from ser import errors
 from ser.answer.recogniser import TRAINED, Recogniser
-from stages.paths import FEATURES, MANIFEST, RAW, SPLITS
+from ser.files import AUDIO_ENDINGS
+from ser.learn import parts
+from ser.sound import audio
+from stages.paths import RAW, SPLITS
 
-RATE = 16_000
 SPEECH, NOISES = 140, 40  # clips per set
-Set = tuple[list[np.ndarray], np.ndarray | None]  # frames of each clip; the right emotions, where known
+SURE = 0.9
+Set = tuple[list[np.ndarray], list[str] | None]  # (samples,) of each clip; the right emotions, where they are known
 
 
-def sounds(seed: int) -> dict[str, Callable[[int], np.ndarray]]:
+def sounds(seed: int, rate: int) -> dict[str, Callable[[int], np.ndarray]]:
     """Generators of (samples,) that are no speech, by name; each call draws new parameters."""
     g = np.random.default_rng(seed)
 
     def time(count: int) -> np.ndarray:
-        return np.arange(count) / RATE
+        return np.arange(count) / rate
 
     def noise(count: int, slope: float) -> np.ndarray:
         spectrum = np.fft.rfft(g.standard_normal(count)) / np.arange(1, count // 2 + 2) ** (slope / 2)
@@ -36,23 +37,23 @@ def sounds(seed: int) -> dict[str, Callable[[int], np.ndarray]]:
 
     def swell(count: int) -> np.ndarray:
         """An envelope at the rate of syllables."""
-        points = max(3, int(8 * count / RATE))
+        points = max(3, int(8 * count / rate))
         return np.interp(np.arange(count), np.linspace(0, count, points), g.uniform(0, 1, points))
 
     def voice(count: int) -> np.ndarray:
         """Harmonics of a pitch that trembles."""
         pitch = g.uniform(80, 350) * (1 + 0.03 * np.sin(2 * np.pi * 5 * time(count)))
-        phase = 2 * np.pi * np.cumsum(pitch) / RATE
+        phase = 2 * np.pi * np.cumsum(pitch) / rate
         return np.sum([np.sin(k * phase) / k for k in range(1, 20)], axis=0)
 
     def music(count: int) -> np.ndarray:
-        """Chords of two notes a second, struck and dying away."""
-        parts = []
-        for _ in range(2 * count // RATE + 1):
-            t, root = time(RATE // 2), 220 * 2 ** (g.integers(-12, 12) / 12)
+        """Chords, two a second, struck and dying away."""
+        chords = []
+        for _ in range(2 * count // rate + 1):
+            t, root = time(rate // 2), 220 * 2 ** (g.integers(-12, 12) / 12)
             notes = [root * 2 ** (step / 12) * k for step in (0, 4, 7) for k in range(1, 6)]
-            parts.append(np.exp(-3 * t) * np.sum([np.sin(2 * np.pi * f * t) * root / f for f in notes], axis=0))
-        return np.concatenate(parts)[:count]
+            chords.append(np.exp(-3 * t) * np.sum([np.sin(2 * np.pi * f * t) * root / f for f in notes], axis=0))
+        return np.concatenate(chords)[:count]
 
     def hum(count: int) -> np.ndarray:
         mains = g.choice([50, 60])
@@ -61,11 +62,11 @@ def sounds(seed: int) -> dict[str, Callable[[int], np.ndarray]]:
 
     def clicks(count: int) -> np.ndarray:
         click = np.zeros(count)
-        click[g.integers(100, count - 100) :: int(RATE / g.uniform(0.2, 60))] = 1
+        click[g.integers(100, count - 100) :: int(rate / g.uniform(0.2, 60))] = 1
         return click
 
     def sweep(count: int) -> np.ndarray:
-        t, low, high = time(count), g.uniform(50, 500), g.uniform(1000, 7900)
+        t, low, high = time(count), g.uniform(50, 500), g.uniform(1000, 0.49 * rate)
         return np.sin(2 * np.pi * (low * t + (high - low) * t**2 / (2 * t[-1])))
 
     return {
@@ -75,8 +76,8 @@ def sounds(seed: int) -> dict[str, Callable[[int], np.ndarray]]:
         "pulsing pink noise": lambda count: noise(count, 1) * swell(count),
         "the same, reversed": lambda count: (noise(count, 1) * swell(count))[::-1],
         "mains hum": hum,
-        "tone": lambda count: np.sin(2 * np.pi * g.uniform(60, 4000) * time(count)),
-        "square wave": lambda count: np.sign(np.sin(2 * np.pi * g.uniform(60, 4000) * time(count))),
+        "tone": lambda count: np.sin(2 * np.pi * g.uniform(60, 0.25 * rate) * time(count)),
+        "square wave": lambda count: np.sign(np.sin(2 * np.pi * g.uniform(60, 0.25 * rate) * time(count))),
         "trembling harmonics": voice,
         "the same, pulsing": lambda count: voice(count) * swell(count),
         "chords": music,
@@ -85,22 +86,22 @@ def sounds(seed: int) -> dict[str, Callable[[int], np.ndarray]]:
     }
 
 
-def spoilt(seed: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """What may happen to a clip that the network knows, by name: (samples,) -> (samples,)."""
+def spoilt(seed: int, rate: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What may happen to a clip of a known voice, by name: (samples,) -> (samples,)."""
     g = np.random.default_rng(seed)
 
-    def band(x: np.ndarray, rate: int) -> np.ndarray:
-        return soxr.resample(soxr.resample(x, RATE, rate), rate, RATE)
+    def band(x: np.ndarray, hertz: int) -> np.ndarray:
+        return soxr.resample(soxr.resample(x, rate, 2 * hertz), 2 * hertz, rate)
 
     def noisy(x: np.ndarray, db: float) -> np.ndarray:
         return x + g.standard_normal(len(x)) * x.std() * 10 ** (-db / 20)
 
     return {
-        "first second only": lambda x: x[:RATE],
-        "half a second of silence around": lambda x: np.pad(x, RATE // 2),
+        "first second only": lambda x: x[:rate],
+        "half a second of silence around": lambda x: np.pad(x, rate // 2),
         "8 bits": lambda x: np.round(x * 127) / 128,
-        "up to 6 kHz": lambda x: band(x, 12_000),
-        "up to 4 kHz (telephone)": lambda x: band(x, 8000),
+        "up to 6 kHz": lambda x: band(x, 6000),
+        "up to 4 kHz (telephone)": lambda x: band(x, 4000),
         "white noise 20 dB below": lambda x: noisy(x, 20),
         "white noise 5 dB below": lambda x: noisy(x, 5),
         "overdriven by 20 dB": lambda x: np.clip(x / np.abs(x).max() * 10, -1, 1),
@@ -108,132 +109,61 @@ def spoilt(seed: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     }
 
 
-def collect(recogniser: Recogniser, folders: dict[str, Path]) -> tuple[dict[str, Set], list[np.ndarray]]:
-    """All sets, and the frames of the training clips."""
-    table = manifest.with_part(MANIFEST, SPLITS, "word")
-    table["label"] = table.emotion.map(EMOTIONS.index)
-    parts = {part: table[table.part == part] for part in ("train", "val", "test")}
-    sets: dict[str, Set] = {
-        part: (shards.read(FEATURES, parts[part]["clip"]), parts[part].label.to_numpy()) for part in ("val", "test")
-    }
-    some = parts["test"].sample(SPEECH, random_state=0)
-    clips = [audio.resample(*audio.read(RAW / clip), RATE) for clip in some["clip"]]
-    for name, spoil in spoilt(0).items():
-        sets[f"test, {name}"] = [frames(recogniser, spoil(clip)) for clip in clips], some.label.to_numpy()
+def collect(rate: int, protocol: str, folders: dict[str, Path]) -> dict[str, Set]:
+    """All sets of clips at ``rate`` Hz, by name."""
+    table = parts.with_part(SPLITS, protocol)
+    sets: dict[str, Set] = {}
+    for part in ("val", "test"):
+        rows = table[table.part == part]
+        rows = rows.sample(min(SPEECH, len(rows)), random_state=0)
+        sets[part] = [_samples(RAW / clip, rate) for clip in rows["clip"]], rows.emotion.tolist()
+    clips, right = sets["test"]
+    for name, spoil in spoilt(0, rate).items():
+        sets[f"test, {name}"] = [spoil(clip).astype(np.float32) for clip in clips], right
+    random = np.random.default_rng(0)
     for name, folder in folders.items():
         paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_ENDINGS)
         if not paths:
             raise errors.UserError(f"{folder}: expected recordings, found none")
-        chosen = np.random.default_rng(0).choice(len(paths), min(SPEECH, len(paths)), replace=False)
-        sets[name] = [frames(recogniser, audio.resample(*audio.read(paths[i]), RATE)) for i in chosen], None
-    random = np.random.default_rng(1)
-    for name, make in sounds(2).items():
-        counts = (RATE * random.uniform(0.5, 4, NOISES)).astype(int)
-        sets[name] = [frames(recogniser, make(count)) for count in counts], None
-    return sets, shards.read(FEATURES, parts["train"]["clip"])
+        chosen = random.choice(len(paths), min(SPEECH, len(paths)), replace=False)
+        sets[name] = [_samples(paths[i], rate) for i in chosen], None
+    for name, make in sounds(2, rate).items():
+        counts = (rate * random.uniform(0.5, 4, NOISES)).astype(int)
+        sets[name] = [(make(count) / 10).astype(np.float32) for count in counts], None
+    return sets
 
 
-def frames(recogniser: Recogniser, samples: np.ndarray) -> np.ndarray:
-    """Features as prediction computes them."""
-    return recogniser.frames(samples.astype(np.float32))
+def _samples(path: Path, rate: int) -> np.ndarray:
+    return audio.resample(*audio.read(path), rate)
 
 
-def opened_up(path: Path) -> onnxruntime.InferenceSession:
-    """The network with its logits and what its members' last layers get (pooled) as outputs too."""
-    network = onnx.load(path)
-    makers = {output: node for node in network.graph.node for output in node.output}
-    logits = makers["probabilities"].input[0]
-    pooled, ahead = [], [logits]
-    while ahead:
-        node = makers[ahead.pop()]
-        if node.op_type != "MatMul" or "temperature" in node.name:
-            ahead += [name for name in node.input if name in makers]
-        elif "expert" not in node.name:
-            pooled.append(node.input[0])
-    network.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in (logits, *pooled))
-    return onnxruntime.InferenceSession(network.SerializeToString(), providers=["CPUExecutionProvider"])
-
-
-def nearness(
-    session: onnxruntime.InferenceSession, recogniser: Recogniser, train: list[np.ndarray]
-) -> Callable[[list[np.ndarray]], dict[str, np.ndarray]]:
-    """Learn what is familiar.
-
-    Args:
-        session: from ``opened_up``.
-        recogniser: the same model.
-        train: training clips, (frames, columns) each.
-
-    Returns:
-        A function of clips: by name, the answers (clips,), indices into ``EMOTIONS``, and every score (clips,), larger
-        is more familiar. ``energy``: W. Liu et al., NeurIPS 2020. ``pooled``: a Mahalanobis distance of what the last
-        layers get, after K. Lee et al., NeurIPS 2018, with one covariance for all emotions, to which 0.01 of its mean
-        variance is added: in some directions there is none.
-    """
-
-    def run(clips: list[np.ndarray]) -> list[np.ndarray]:
-        outputs = [session.run(None, {"frames": clip[None]}) for clip in clips]
-        probabilities, logits, *pooled = (
-            np.concatenate(values, dtype=np.float64) for values in zip(*outputs, strict=True)
-        )
-        return [probabilities, logits, np.concatenate(pooled, axis=1)]
-
-    pooled = run(train)[2]
-    centre, (_, values, axes) = pooled.mean(axis=0), np.linalg.svd(pooled - pooled.mean(axis=0), full_matrices=False)
-    spread = np.sqrt(np.square(values) / len(pooled) + 0.01 * np.mean(np.square(values)) / len(pooled))
-
-    def scores(clips: list[np.ndarray]) -> dict[str, np.ndarray]:
-        probabilities, logits, inner = run(clips)
-        return {
-            "answer": probabilities.argmax(axis=1),
-            "probability": probabilities.max(axis=1),
-            "energy": np.logaddexp.reduce(logits, axis=1),
-            "pooled": -np.linalg.norm((inner - centre) @ axes.T / spread, axis=1),
-            "features": -np.array([recogniser.model.reference.distance(clip) for clip in clips]),
-        }
-
-    return scores
+def row(recogniser: Recogniser, clips: list[np.ndarray], right: list[str] | None) -> list[str]:
+    """What the model says to one set, a cell each for the columns that ``main`` names."""
+    verdicts = [recogniser.judge(clip) for clip in clips]
+    answered = [i for i, verdict in enumerate(verdicts) if verdict.label in recogniser.labels]
+    true = f"{np.mean([verdicts[i].label == right[i] for i in answered]):.0%}" if right and answered else ""
+    distance = np.median([recogniser.model.reference.distance(recogniser.frames(clip)) for clip in clips])
+    sure = np.mean([verdict.probabilities.max() > SURE for verdict in verdicts])
+    return [f"{len(answered) / len(clips):.0%}", true, f"{distance:.1f}", f"{sure:.0%}"]
 
 
 def main() -> None:
-    """Print both tables as Markdown."""
+    """Print the table as Markdown."""
     parser = errors.parser(__doc__)
+    parser.add_argument("--model", type=Path, default=TRAINED, help=f"model file (default: {TRAINED})")
     parser.add_argument("folders", nargs="*", metavar="NAME=FOLDER", help="recordings of other speakers")
-    pairs = [text.partition("=") for text in parser.parse_args().folders]
+    given = parser.parse_args()
+    pairs = [text.partition("=") for text in given.folders]
     if wrong := [name for name, _, folder in pairs if not (folder and Path(folder).is_dir())]:
         raise errors.UserError(f"expected NAME=FOLDER, received {wrong[0]!r} without a folder that exists")
-    folders = {name: Path(folder) for name, _, folder in pairs}
-    recogniser = Recogniser(TRAINED)
-    sets, train = collect(recogniser, folders)
-    score = nearness(opened_up(TRAINED), recogniser, train)
-    results = {name: score(clips) for name, (clips, _) in sets.items()}
-    names = ["probability", "energy", "pooled", "features"]
-    limits = {name: np.quantile(results["val"][name], 1 - confidence.ACCEPTED) for name in names}
-
-    def cell(accepted: np.ndarray, name: str) -> str:
-        right = sets[name][1]
-        known = (
-            ""
-            if right is None or not accepted.any()
-            else f" ({(results[name]['answer'] == right)[accepted].mean():.0%})"
-        )
-        return f"{accepted.mean():.0%}{known}"
-
-    print("| recordings | " + " | ".join(names) + " | p > 0.9 |\n|---|" + "---|" * (len(names) + 1))
-    for name, result in results.items():
-        cells = [cell(result[score] >= limits[score], name) for score in names]
-        print(f"| {name} | {' | '.join(cells)} | {(result['probability'] > 0.9).mean():.0%} |")
+    recogniser = Recogniser(given.model)
     about = recogniser.model.description
-    factors = (1.0, 1.25, 1.5, 2.0, 2.5)
-    print(
-        f"\n| recordings | distance | {' | '.join(f'{f:g} x limit' for f in factors)} |\n|---|"
-        + "---|" * (1 + len(factors))
-    )
-    for name, result in results.items():
-        sure = result["probability"] >= about.min_probability
-        cells = [cell(sure & (-result["features"] <= factor * about.max_distance), name) for factor in factors]
-        low, middle, high = np.quantile(-result["features"], [0.01, 0.5, 0.99])
-        print(f"| {name} | {low:.1f} {middle:.1f} {high:.1f} | {' | '.join(cells)} |")
+    sets = collect(recogniser.rate, about.protocol, {name: Path(folder) for name, _, folder in pairs})
+    print(f"Limits: distance {about.max_distance:.2f}, probability {about.min_probability:.2f}\n")
+    names = ["recordings", "answered", "right, of those", "median distance", f"bare network above {SURE}"]
+    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
+    for name, (clips, right) in sets.items():
+        print(f"| {name} | {' | '.join(row(recogniser, clips, right))} |", flush=True)
 
 
 if __name__ == "__main__":

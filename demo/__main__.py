@@ -18,7 +18,7 @@ def arguments() -> argparse.Namespace:
         "--host", type=_host, default="127.0.0.1", help="address to listen on (default: this machine alone)"
     )
     parser.add_argument("--port", type=_port, default=7860, help="default: 7860; 0 takes a free one")
-    parser.add_argument("--model", type=Path, help="model file (default: release/model.onnx)")
+    parser.add_argument("--model", type=Path, help="model file (default: the released one)")
     return parser.parse_args()
 
 

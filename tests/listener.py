@@ -1,6 +1,6 @@
 """A small model file for the tests of prediction, made in a second or two without TensorFlow.
 
-Synthesised voices, and in place of the LSTM a linear layer on the mean frame: what is tested is the way from a
+Synthesised voices, and in place of the network a linear layer on the mean frame: what is tested is the way from a
 recording to an answer, not how good the answer is.
 """
 
@@ -11,7 +11,10 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from ser import EMOTIONS, artifact, audio, confidence, params, synthetic
+from ser import EMOTIONS, params
+from ser.data import synthetic
+from ser.learn import confidence, modelfile
+from ser.sound import audio
 from ser.sound.features import extract, filters
 
 WORDS = 8
@@ -19,7 +22,7 @@ WORDS = 8
 
 def make(folder: Path) -> Path:
     """Synthesise a corpus in ``folder``/clips, fit the model on most of it and write ``folder``/model.onnx."""
-    settings = params.load("features")
+    settings = params.load().features
     synthetic.synthesise(folder / "clips", WORDS)
     paths = sorted((folder / "clips").rglob("*.wav"))
     labels = np.array([EMOTIONS.index(path.parent.name) for path in paths])
@@ -43,13 +46,13 @@ def make(folder: Path) -> Path:
     reference = confidence.fit_reference([clip for clip, held in zip(frames, val, strict=True) if not held])
     held_out = [clip for clip, held in zip(frames, val, strict=True) if held]
     distance, probability = confidence.limits(reference, held_out, calibrated)
-    description = artifact.Description(
+    description = modelfile.Description(
         labels=list(EMOTIONS), features=asdict(settings), sample_rate=settings.sample_rate, corpus="synthetic",
         protocol="word", revision="test", metrics={"val_accuracy": float((calibrated.argmax(1) == labels[val]).mean())},
         temperature=temperature, max_distance=distance, min_probability=probability,
     )  # fmt: skip
     network = _network(layer / temperature, bias / temperature)
-    artifact.write(network, folder / "model.onnx", description, filters(settings), reference)
+    modelfile.write(network, folder / "model.onnx", description, filters(settings), reference)
     return folder / "model.onnx"
 
 

@@ -1,12 +1,9 @@
 """The API of ``python -m demo``: the answers of the command line, its limits, and nothing that looks like a trace."""
 
 import asyncio
-import base64
 import json
 import os
-import re
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -30,10 +27,9 @@ from starlette.routing import Route
 from starlette.types import Message
 
 import ser
-from demo import app, examples, guard, pictures
-from ser import EMOTIONS, params
+from demo import app, examples, guard
+from ser import EMOTIONS
 from ser.errors import UserError
-from ser.sound.features import column_indices
 from tests import odd_files
 from tests.conftest import ROOT
 from tests.served import address, served, start
@@ -45,11 +41,6 @@ def url(folder: Path) -> Iterator[str]:
     with served(folder / "model.onnx", log) as where:
         yield where
     assert log.read_text() == "", "the server has something to say"
-
-
-@pytest.fixture(scope="module")
-def clip(folder: Path) -> Path:
-    return sorted((folder / "clips").rglob("*.wav"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -301,7 +292,7 @@ def test_a_missing_synthesiser_is_no_fault_of_the_request(folder: Path, monkeypa
     def missing(*_: object) -> None:
         raise UserError("expected espeak-ng, found none")
 
-    monkeypatch.setattr("ser.synthetic.synthesise", missing)
+    monkeypatch.setattr("ser.data.synthetic.synthesise", missing)
     application = app.make(ser.load(folder / "model.onnx"))
     for path in ("/examples", "/examples/long.wav"):
         status, _, body = asked(application, path)
@@ -333,79 +324,6 @@ def test_which_addresses_are_this_machine_alone(host: str, expected: bool) -> No
     assert guard.loopback(host) == expected
 
 
-# --- Starting and ending -------------------------------------------------------------------------------------------
-
-
-def test_a_taken_port_is_one_line(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        server = start("--port", str(port), "--model", str(folder / "model.onnx"))
-        output, errors = server.communicate()
-    assert server.returncode == 1 and not output
-    assert re.fullmatch(rf"error: expected a free address, received 127\.0\.0\.1 port {port}: .*--port\n", errors)
-
-
-@pytest.mark.parametrize(
-    "given", [["--port", "70000"], ["--host", "no such host"], ["--host", ""], ["--model", "missing.onnx"]]
-)
-def test_a_wrong_option_is_one_line(given: list[str]) -> None:
-    server = start("--port", "0", *given)
-    output, errors = server.communicate()
-    assert server.returncode in (1, 2) and not output
-    assert "error: " in errors.splitlines()[-1] and "Traceback" not in errors
-
-
-def test_ctrl_c_is_the_end_and_no_error(folder: Path, clip: Path) -> None:
-    server = start("--port", "0", "--model", str(folder / "model.onnx"))
-    assert post(address(server), clip).status_code == 200
-    server.send_signal(signal.SIGINT)
-    _, errors = server.communicate()
-    assert server.returncode == 0 and not errors
-
-
-# --- Pictures and examples -----------------------------------------------------------------------------------------
-
-
-def test_the_picture_is_made_of_the_very_frames(folder: Path, clip: Path, settings: params.Features) -> None:
-    recogniser = ser.load(folder / "model.onnx")
-    spectrogram, seen = pictures.Spectrogram(recogniser), []
-    judged = recogniser.model.probabilities
-    recogniser.model.probabilities = lambda frames: seen.append(frames[0]) or judged(frames)  # type: ignore
-    result = recogniser.predict(clip, watch=spectrogram.watch)
-    mel = seen[-1][:, column_indices(settings, ["mel"])]
-    picture = spectrogram.seen[0][1]  # with the quiet ends, that the network does not hear
-    first = next(i for i in range(len(picture)) if np.allclose(picture[i], mel[0] - mel.max(), atol=0.05))
-    # dB, as float16 has them
-    np.testing.assert_allclose(picture[first : first + len(mel)], mel - mel.max(), atol=0.05)
-    drawn = spectrogram.drawn(result.duration)
-    assert drawn is not None and drawn["hertz"] == sorted(drawn["hertz"]) and len(drawn["hertz"]) == settings.n_mels
-    assert abs(drawn["duration"] - result.duration) < settings.hop_length / settings.sample_rate
-
-
-def test_the_picture_of_a_long_recording_leaves_out_what_was_not_heard(folder: Path, clip: Path) -> None:
-    recogniser = ser.load(folder / "model.onnx")
-    sound, rate = soundfile.read(clip, dtype="float32")
-    spectrogram = pictures.Spectrogram(recogniser)
-    samples = np.concatenate([sound, np.zeros(3 * rate, np.float32), sound])
-    result = recogniser.predict(samples, rate, watch=spectrogram.watch)
-    drawn = spectrogram.drawn(result.duration)
-    assert drawn is not None
-    pixels = np.frombuffer(base64.b64decode(drawn["pixels"]), np.uint8).reshape(drawn["columns"], -1)
-    quiet = next(part for part in result.timeline if part.emotion == "silence" and part.end - part.start > 2)
-    middle = int((quiet.start + quiet.end) / 2 / drawn["duration"] * drawn["columns"])
-    assert not pixels[middle].any() and pixels[5:40].all(axis=1).any() and pixels.max() == 255
-
-
-def test_the_outline_has_its_peak_where_the_sound_is(folder: Path) -> None:
-    samples = np.zeros(80_000, np.float32)
-    samples[60_000] = -0.5
-    soundfile.write(folder / "peak.wav", samples, 8000)
-    with (folder / "peak.wav").open("rb") as file:
-        peaks = pictures.outline(file, 60)
-    assert len(peaks) <= pictures.POINTS and max(peaks) == 1
-    assert peaks.index(1) / len(peaks) == pytest.approx(0.75, abs=0.01)
-
-
 def test_examples_are_made_and_answered(url: str) -> None:
     offered = requests.get(f"{url}/examples").json()
     answers = {}
@@ -416,16 +334,6 @@ def test_examples_are_made_and_answered(url: str) -> None:
     assert answers["silence.wav"]["emotion"] == "silence"
     assert len({part["emotion"] for part in answers["long.wav"]["timeline"]}) > 1
     assert any(answer["emotion"] in EMOTIONS for answer in answers.values())
-
-
-@pytest.mark.skipif(not ser.recogniser.RELEASED.exists(), reason="nothing is released")  # type: ignore[attr-defined]
-def test_the_released_model_answers_some_examples_and_is_unsure_of_others() -> None:
-    recogniser = ser.load(ser.recogniser.RELEASED)  # type: ignore[attr-defined]
-    made = examples.Examples(recogniser).made()
-    answers = {name: recogniser.predict(app.Upload(one.content, name)).emotion for name, one in made.items()}
-    assert set(answers.values()) & set(EMOTIONS) and "unsure" in answers.values()
-    again = examples.Examples(recogniser).made()
-    assert {name: one.content for name, one in again.items()} == {name: one.content for name, one in made.items()}
 
 
 def test_the_commands_of_the_page_about_it_run(url: str, clip: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("clips", nargs="*", help="files, folders, patterns such as '*.wav', or - for standard input")
     parser.add_argument("--mic", type=_seconds, metavar="SECONDS", help="record from the microphone first")
     parser.add_argument(
-        "--model", type=Path, help="model file (default: release/model.onnx, else models/word/model.onnx)"
+        "--model", type=Path, help="model file (default: the released one, else the one of models/word)"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object per line")

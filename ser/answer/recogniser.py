@@ -3,15 +3,15 @@
 Needs the model file alone. Nothing on this path imports TensorFlow, librosa, pandas, scipy or matplotlib.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import soxr
 
-from ser.answer.timeline import FRAME, SILENCE_DBFS, Segment, Timeline, Verdict, Watch, level
+from ser.answer.recording import Recording
+from ser.answer.timeline import FRAME, SILENCE_DBFS, Segment, Timeline, Verdict, Watch, level, overall
 from ser.errors import UserError
 from ser.learn.confidence import undecided, unlike
 from ser.learn.modelfile import ModelFile
@@ -19,21 +19,12 @@ from ser.sound import audio, decode
 from ser.sound.features import extract
 
 PACKAGE = Path(__file__).resolve().parents[1]
-# Of a clone, and of an installed package, which carries it.
-RELEASED = next(
-    (path for path in (PACKAGE.parent / "release/model.onnx", PACKAGE / "release/model.onnx") if path.exists()),
-    PACKAGE.parent / "release/model.onnx",
-)
+INSTALLED, CLONED = (place / "release" / "model.onnx" for place in (PACKAGE, PACKAGE.parent))
+RELEASED = INSTALLED if INSTALLED.exists() else CLONED
 TRAINED = Path("models/word/model.onnx")
 
-# Seconds. What is longer gets a timeline; the longest clip of TESS has 2.98.
-WHOLE = 3.0
-BLOCK = 3.0
+WHOLE = 3.0  # seconds; what is longer gets a timeline. The longest clip of TESS has 2.98.
 CLIPPED = 0.01  # share of samples at the peak; clips of TESS stay far below: 0.0001
-# Full scale is 1. Float samples far above it are those of integers, of one of these scales; what has a standard
-# deviation of 1 stays below LOUDEST.
-FULL_SCALES = (2.0**15, 2.0**23, 2.0**31)
-LOUDEST = 32.0
 
 
 @dataclass(frozen=True)
@@ -94,15 +85,15 @@ class Recogniser:
         """
         name = str(source) if isinstance(source, (str, PathLike)) else str(getattr(source, "name", "recording"))
         with decode.opened(source, sample_rate) as opened:
-            sound = _Mono(opened, name)
-            head = sound.read(int(WHOLE * sound.rate) + 1)
+            recording = Recording(opened, name)
+            head = recording.read(int(WHOLE * recording.rate) + 1)
             if len(head) == 0:
                 raise UserError(f"{name}: expected audio, received 0 samples")
-            if len(head) > WHOLE * sound.rate:
-                return self._long(head, sound, watch)
-            seconds = len(head) / sound.rate
-            # Before resampling, which would make a click of where an offset sets in.
-            samples = audio.resample(audio.centred(head), sound.rate, self.rate)
+            if len(head) > WHOLE * recording.rate:
+                return self._long(recording.blocks(head, self.rate), watch)
+        seconds = len(head) / recording.rate
+        # Before resampling, which would make a click of where an offset sets in.
+        samples = audio.resample(audio.centred(head), recording.rate, self.rate)
         if len(samples) < self.model.features.n_fft:
             shortest = self.model.features.n_fft / self.rate
             raise UserError(f"{name}: expected at least {shortest:.3f} s (one frame), received {seconds:.3f} s")
@@ -137,30 +128,11 @@ class Recogniser:
             return Verdict("unsure", probabilities, reason)
         return Verdict(self.labels[int(probabilities.argmax())], probabilities)
 
-    def _long(self, head: np.ndarray, sound: "_Mono", watch: Watch | None) -> Result:
+    def _long(self, blocks: Iterable[np.ndarray], watch: Watch | None) -> Result:
         timeline = Timeline(self.judge, self.rate, watch)
-        timeline.feed(self._resampled(head, sound))
+        timeline.feed(blocks)
         verdicts = timeline.verdicts(self.decide, len(self.labels))
-        heard = [verdict for verdict in verdicts if verdict.label != "silence"]
-        answered = [verdict for verdict in heard if verdict.label != "unsure"]
-        if not heard:
-            overall = Verdict("silence", np.zeros(len(self.labels)))
-        elif 2 * len(answered) < len(heard):
-            mean = np.mean([verdict.probabilities for verdict in heard], axis=0)
-            overall = Verdict("unsure", mean, f"{1 - len(answered) / len(heard):.0%} of the sound is unsure")
-        else:
-            overall = self.decide(np.mean([verdict.probabilities for verdict in answered], axis=0))
-        return self._result(overall, timeline.seconds, timeline.segments(verdicts))
-
-    def _resampled(self, head: np.ndarray, sound: "_Mono") -> Iterator[np.ndarray]:
-        """The whole recording in blocks of (samples,) at ``rate`` Hz."""
-        stream = soxr.ResampleStream(sound.rate, self.rate, 1, dtype="float32", quality="HQ")
-        offset = head - audio.centred(head)
-        block = head - offset
-        while len(block):
-            following = sound.read(int(BLOCK * sound.rate)) - offset[0]
-            yield stream.resample_chunk(block, last=len(following) == 0) if sound.rate != self.rate else block
-            block = following
+        return self._result(overall(verdicts, self.decide), timeline.seconds, timeline.segments(verdicts))
 
     def _result(self, verdict: Verdict, seconds: float, timeline: tuple[Segment, ...] = ()) -> Result:
         values = [round(float(value), 6) for value in verdict.probabilities]
@@ -180,30 +152,11 @@ def default_model() -> Path:
     for path in (RELEASED, TRAINED):
         if path.exists():
             return path
-    raise UserError(f"expected a model file at {RELEASED.parent.name}/{RELEASED.name} or {TRAINED}, found none: "
-                    "run `dvc repro`, or name one with --model")  # fmt: skip
+    raise UserError(
+        f"expected a model file at {RELEASED} or {TRAINED}, found none: run `dvc repro`, or name one with --model"
+    )
 
 
 def load(path: Path | str | None = None) -> Recogniser:
     """Open a model file; the default is the released model."""
     return Recogniser(path)
-
-
-class _Mono:
-    """A sound as mono samples, checked, and from its first to its last on one scale."""
-
-    def __init__(self, sound: decode.Sound, name: str) -> None:
-        self.sound, self.name, self.rate = sound, name, sound.rate
-        # Of the whole sound: a quiet beginning does not tell the scale, and must not count as loud.
-        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
-            peak = self._finite(np.array(sound.peak(), np.float32))
-        self.scale = next((scale for scale in (1.0, *FULL_SCALES) if peak <= LOUDEST * scale), peak)
-
-    def read(self, count: int) -> np.ndarray:
-        """The next samples, (at most count,) float32."""
-        return np.ascontiguousarray(self._finite(audio.to_mono(self.sound.read(count) / np.float32(self.scale))))
-
-    def _finite(self, values: np.ndarray) -> np.ndarray:
-        if not np.isfinite(values).all():
-            raise UserError(f"{self.name}: expected finite samples, received NaN or infinity")
-        return values

@@ -56,10 +56,10 @@ class Segment:
 
 
 def level(samples: np.ndarray, frame: int) -> float:
-    """Root mean square of the loudest frame in dBFS, without its mean: (samples,) -> dB, -200 for none at all."""
+    """Root mean square of the loudest frame in dBFS, without its mean: (samples,) -> dB, -200 for silence."""
     count = max(1, len(samples) // frame)
     frames = samples[: count * frame].reshape(count, -1).astype(np.float64)
-    return float(20 * np.log10(max(frames.std(axis=1).max(initial=0.0), 1e-10)))
+    return float(20 * np.log10(max(frames.std(axis=1).max(), 1e-10)))
 
 
 def slots(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
@@ -93,7 +93,7 @@ class Timeline:
 
     def feed(self, blocks: Iterable[np.ndarray]) -> None:
         """Take in a whole recording: blocks of (samples,) at ``rate`` Hz."""
-        window: deque[np.ndarray] = deque(maxlen=WINDOW + PAUSE)
+        window: deque[np.ndarray] = deque(maxlen=WINDOW)
         fresh = pause = 0  # slots since the last window; silent slots in a row
         recent: deque[float] = deque(maxlen=MEMORY)
         for samples in slots(blocks, self.rate):
@@ -117,7 +117,7 @@ class Timeline:
 
     def _hear(self, window: deque[np.ndarray], fresh: int, pause: int) -> None:
         """Judge the window without the pause at its end, unless all of it was heard before."""
-        parts = list(window)[: len(window) - pause][-WINDOW:]
+        parts = list(window)[: len(window) - pause]
         if fresh > 0 and parts:
             end = len(self.sound) - pause
             start, samples = end - len(parts), np.concatenate(parts)
@@ -148,8 +148,24 @@ class Timeline:
         changes = [i for i in range(len(verdicts)) if i == 0 or verdicts[i].label != verdicts[i - 1].label]
         parts = []
         for start, end in zip(changes, [*changes[1:], len(verdicts)], strict=True):
-            probability = float(np.mean([verdict.probabilities for verdict in verdicts[start:end]], axis=0).max())
+            probability = float(_mean(verdicts[start:end]).max())
             first = round(start * self.slot, 3)
             last = round(self.seconds if end == len(verdicts) else end * self.slot, 3)
             parts.append(Segment(first, last, verdicts[start].label, round(probability, 6)))
         return tuple(parts)
+
+
+def overall(verdicts: list[Verdict], decide: Callable[[np.ndarray], Verdict]) -> Verdict:
+    """One verdict on a whole recording: ``decide`` on the mean of what was answered, if that is half of the sound."""
+    heard = [verdict for verdict in verdicts if verdict.label != "silence"]
+    answered = [verdict for verdict in heard if verdict.label != "unsure"]
+    if not heard:
+        return verdicts[0]
+    if 2 * len(answered) < len(heard):
+        share = 1 - len(answered) / len(heard)
+        return Verdict("unsure", _mean(heard), f"{share:.0%} of the sound is unsure")
+    return decide(_mean(answered))
+
+
+def _mean(verdicts: list[Verdict]) -> np.ndarray:
+    return np.mean([verdict.probabilities for verdict in verdicts], axis=0)
