@@ -34,7 +34,7 @@ socket.getaddrinfo = lambda host, *rest, **options: refuse(host)  # a name, wher
 TINY: dict[str, Any] = {
     "synthetic_words": 10,
     "protocols": ["word"],
-    "train": {"members": 1, "units": 8, "epochs": 2, "control_epochs": 1},
+    "train": {"filters": [4], "units": 8, "epochs": 2},
 }
 
 
@@ -99,6 +99,11 @@ class Project:
         for key, value in changes.items():
             content[key] = content[key] | value if isinstance(value, dict) else value
         path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+    def back(self) -> None:
+        """To the last commit, as the cookbook says."""
+        assert self.run("git", "restore", "--staged", "--worktree", ".").returncode == 0
+        self.dvc("checkout")
 
     def json(self, name: str) -> dict:
         return json.loads((self.folder / "metrics" / name).read_text(encoding="utf-8"))

@@ -15,7 +15,8 @@ from hypothesis.extra.numpy import arrays
 
 from ser import params
 from ser.errors import UserError
-from ser.sound.features import column_indices, column_names, extract, filters
+from ser.sound import features, prosody
+from ser.sound.features import Filters, column_names, extract, filters
 
 
 def voice(seconds: float = 1.7, rate: int = 16_000) -> np.ndarray:
@@ -32,7 +33,7 @@ def librosa_features(samples: np.ndarray, p: params.Features) -> dict[str, np.nd
     """What a reader of librosa's documentation would write, three calls of their own."""
     spectrum = {"n_fft": p.n_fft, "hop_length": p.hop_length, "window": p.window}
     mel = librosa.feature.melspectrogram(y=samples, sr=p.sample_rate, n_mels=p.n_mels, **spectrum)
-    level = librosa.power_to_db(mel, ref=1.0 if p.loudness else np.max)
+    level = librosa.power_to_db(mel, ref=np.max)
     mfcc = librosa.feature.mfcc(S=level, n_mfcc=p.n_mfcc)
     chroma = librosa.feature.chroma_stft(y=samples, sr=p.sample_rate, n_chroma=p.n_chroma, tuning=0.0, **spectrum)
     return {"mfcc": mfcc.T, "chroma": chroma.T, "mel": level.T}
@@ -45,7 +46,6 @@ TOLERANCE = {"mfcc": 2e-2, "chroma": 1e-4, "mel": 2e-3}
     "change",
     [
         {},
-        {"loudness": True},
         {"window": "hamming", "hop_length": 160, "n_fft": 400, "n_mels": 40, "n_mfcc": 13},
         {"sample_rate": 22_050, "n_fft": 2048, "n_chroma": 24},
     ],
@@ -58,14 +58,6 @@ def test_equals_librosa(change: dict, block: str, settings: params.Features) -> 
     received = extract(samples, p)
     assert received.shape == expected.shape == (1 + len(samples) // p.hop_length, len(column_names(p)))
     np.testing.assert_allclose(received, expected, atol=TOLERANCE[block], rtol=0)
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_deltas_equal_librosa(order: int, settings: params.Features) -> None:
-    static = extract(voice(), settings)
-    received = extract(voice(), replace(settings, deltas=order))
-    expected = librosa.feature.delta(static.T, order=order, mode="nearest").T
-    np.testing.assert_allclose(received[:, order * static.shape[1] :], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("trim_db", [20.0, 40.0])
@@ -127,21 +119,15 @@ def test_blocks_are_columns_of_the_whole(settings: params.Features) -> None:
 
 @given(gain=st.floats(0.01, 100))
 @hypothesis_settings(max_examples=20, deadline=None)
-def test_gain_does_not_matter_without_loudness(gain: float) -> None:
-    p = replace(params.load("features"), loudness=False)
-    samples = voice()
+def test_gain_does_not_matter(gain: float) -> None:
+    p, samples = params.load().features, voice()
     np.testing.assert_allclose(extract(np.float32(gain) * samples, p), extract(samples, p), atol=0.05)
 
 
-def test_gain_shows_with_loudness(settings: params.Features) -> None:
-    p = replace(settings, loudness=True, use=["mel"])
-    np.testing.assert_allclose(extract(10 * voice(), p).max() - extract(voice(), p).max(), 20, atol=0.5)
-
-
-@given(arrays(np.float32, st.integers(1024, 6000), elements=st.floats(-1, 1, width=32)))
+@given(arrays(np.float32, st.integers(2048, 6000), elements=st.floats(-1, 1, width=32)))
 @hypothesis_settings(max_examples=40, deadline=None)
 def test_every_clip_gives_finite_features(samples: np.ndarray) -> None:
-    p = replace(params.load("features"), trim_db=None)
+    p = replace(params.load().features, trim_db=None)
     frames = extract(samples, p)
     assert frames.shape == (1 + len(samples) // p.hop_length, len(column_names(p)))
     assert np.isfinite(frames).all()
@@ -151,15 +137,12 @@ def test_silence_is_finite(settings: params.Features) -> None:
     assert np.isfinite(extract(np.zeros(16_000, np.float32), settings)).all()
 
 
-@pytest.mark.parametrize("deltas", [0, 2])
-def test_blocks_are_found_by_their_names(deltas: int, settings: params.Features) -> None:
-    p = replace(settings, deltas=deltas)
-    names = np.array(column_names(p))
-    assert list(names[column_indices(p, ["chroma"])][:2]) == ["chroma_0", "chroma_1"]
-    assert len(column_indices(p, ["chroma"])) == (deltas + 1) * p.n_chroma
-    assert column_indices(p, list(p.use)) == list(range(len(names)))
-    with pytest.raises(UserError, match=r"train\.use: expected blocks of features\.use = \['mel'\], received 'chroma'"):
-        column_indices(replace(p, use=["mel"]), ["chroma"])
+def test_every_column_has_a_name_of_its_own(settings: params.Features) -> None:
+    names = column_names(settings)
+    assert len(set(names)) == len(names) == extract(voice(), settings).shape[1]
+    assert [name for name in names if name.startswith("chroma")] == [f"chroma_{i}" for i in range(12)]
+    assert column_names(replace(settings, use=["flux"])) == ["flux_shape"]
+    assert column_names(replace(settings, use=["prosody"]))[:2] == ["prosody_f0", "prosody_f0_contour"]
 
 
 def test_less_than_a_frame_is_refused(settings: params.Features) -> None:
@@ -168,7 +151,75 @@ def test_less_than_a_frame_is_refused(settings: params.Features) -> None:
 
 
 def test_filters_can_be_handed_in(settings: params.Features) -> None:
-    """Mel filters of twice the gain let twice the power through: 3 dB, in what is not relative to the maximum."""
-    p, own = replace(settings, use=["mel"], loudness=True), filters(settings)
-    louder = extract(voice(), p, replace(own, mel=2 * own.mel)) - extract(voice(), p, own)
-    np.testing.assert_allclose(louder, 10 * np.log10(2), atol=1e-3)
+    """As a prediction does, which has them from the model file."""
+    p, own = replace(settings, use=["mel"]), filters(settings)
+    np.testing.assert_array_equal(extract(voice(), p, replace(own, mel=2 * own.mel)), extract(voice(), p, own))
+    upside_down = extract(voice(), p, replace(own, mel=own.mel[::-1]))
+    np.testing.assert_allclose(upside_down, extract(voice(), p, own)[:, ::-1], atol=TOLERANCE["mel"])
+
+
+def test_one_frame_is_enough(settings: params.Features) -> None:
+    frames = extract(voice()[4000 : 4000 + settings.n_fft], settings)
+    assert frames.shape == (3, len(column_names(settings)))  # 1 + 1024 // 512, centred
+
+
+def identity(bands: int) -> Filters:
+    """Filter banks that let the bins of a spectrum through as they are."""
+    eye = np.eye(bands, dtype=np.float32)
+    return Filters(window=np.ones(4, np.float32), mel=eye, dct=eye, chroma=eye)
+
+
+def test_the_power_spectrum_by_hand() -> None:
+    """Four samples, a window of ones, hop 2: frames (0, 0, 1, 2), (1, 2, 3, 4), (3, 4, 0, 0)."""
+    received = features.power_spectrogram(np.array([1, 2, 3, 4], np.float32), np.ones(4, np.float32), 2)
+    np.testing.assert_allclose(received, [[9, 5, 1], [100, 8, 4], [49, 25, 1]], rtol=1e-6)
+    # A window is applied before the transform: half the height, a quarter of the power.
+    np.testing.assert_allclose(
+        features.power_spectrogram(np.array([1, 2, 3, 4], np.float32), np.full(4, 0.5, np.float32), 2), received / 4
+    )
+
+
+def test_levels_by_hand() -> None:
+    """In dB below the loudest band, at most 80, however quiet the whole is."""
+    power = np.array([[1e-3, 1e-5], [1e-12, 0]], np.float32)
+    for gain in (1, 1e-15, 1e15):
+        np.testing.assert_allclose(
+            features.log_mel(np.float32(gain) * power, identity(2)), [[0, -20], [-80, -80]], atol=1e-4
+        )
+    np.testing.assert_array_equal(features.log_mel(0 * power, identity(2)), np.zeros((2, 2)))  # silence: all the same
+
+
+def test_mfcc_by_hand() -> None:
+    """The DCT of log-mel: of two bands, their sum and difference over the root of two."""
+    own = replace(identity(2), dct=np.array([[1, 1], [1, -1]], np.float32) / np.sqrt(np.float32(2)))
+    received = features.mfcc(np.array([[1, 0.1], [0.01, 1]], np.float32), own)
+    np.testing.assert_allclose(received * np.sqrt(2), [[-10, 10], [-20, -20]], atol=1e-4)
+
+
+def test_chroma_by_hand() -> None:
+    """Each frame by its own maximum; a silent one is 0."""
+    power = np.array([[2, 1, 0], [1e-3, 4e-3, 2e-3], [0, 0, 0]], np.float32)
+    np.testing.assert_allclose(features.chroma(power, identity(3)), [[1, 0.5, 0], [0.25, 1, 0.5], [0, 0, 0]])
+
+
+def test_trimming_by_hand() -> None:
+    """20 dB below the loudest frame is 1 of 100: what lies there or lower goes, but not between two loud frames."""
+    power = np.array([0, 1, 1.01, 0, 100, 2, 0.5])[:, None]
+    assert features.trim(power, 20) == slice(2, 6) and features.trim(power, 10) == slice(4, 5)
+    assert features.trim(np.stack([power[:, 0], 0 * power[:, 0]], axis=1), 20) == slice(2, 6)  # the sum of the bins
+    assert features.trim(0 * power, 20) == slice(None)
+
+
+@pytest.mark.parametrize(("hertz", "heard"), [(31.25, False), (54.6875, False), (62.5, True), (125.0, True)])
+def test_what_lies_below_60_hz_is_no_voice(hertz: float, heard: bool, settings: params.Features) -> None:
+    """A voice, and a tone alone after it, on a bin of the FFT: without a taper, all of it is in that bin."""
+    p = replace(settings, use=["prosody"], trim_db=None, window="boxcar", n_fft=2048)  # 7.8 Hz from bin to bin
+    tone = 0.05 * np.sin(2 * np.pi * hertz * np.arange(8192) / 16_000)
+    frames = extract(np.concatenate([voice(1.024), tone.astype(np.float32)]), p)[34:46]  # the voice has 32
+    level = frames[:, column_names(p).index("prosody_level")]
+    assert level.min() > -30 if heard else level.max() == prosody.FLOOR_DB
+
+
+def test_equal_settings_share_their_filters(settings: params.Features) -> None:
+    assert filters(settings) is filters(replace(settings, hop_length=256))
+    assert filters(settings) is not filters(replace(settings, n_mels=63))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ser import EMOTIONS
+from tests.conftest import ROOT
 from tests.project import Project
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -62,18 +64,17 @@ def axes(chart: dict) -> list[dict[str, str]]:
     return [titles for titles in found if any(titles.values())] or [{"x": "", "y": ""}]
 
 
-def test_a_confusion_matrix_has_shares_of_the_actual_emotion(project: Project) -> None:
-    content = json.loads((project.folder / ".dvc/plots/confusion.json").read_text(encoding="utf-8"))
+def test_a_confusion_matrix_has_shares_of_the_actual_emotion() -> None:
+    content = json.loads((ROOT / ".dvc/plots/confusion.json").read_text(encoding="utf-8"))
     totals = content["spec"]["transform"][1]
     assert totals["joinaggregate"][0] == {"op": "sum", "field": "clips", "as": "row"}
-    assert totals["groupby"] == ["rev", "<DVC_METRIC_Y>"]  # y is the actual emotion
-    charts = (Path(project.folder) / "dvc.yaml").read_text(encoding="utf-8").split("template: confusion\n")[1:]
-    assert charts
-    for chart in charts:
-        assert "x: predicted\n            y: actual\n" in chart
+    assert totals["groupby"] == ["rev", "actual"]
+    assert [content["spec"]["encoding"][axis]["field"] for axis in ("x", "y")] == ["predicted", "actual"]
+    for axis in ("x", "y"):
+        assert content["spec"]["encoding"][axis]["scale"]["domain"] == list(EMOTIONS)
 
 
-def test_train_and_validation_share_a_chart(project: Project) -> None:
-    history = json.loads((project.folder / ".dvc/plots/history.json").read_text(encoding="utf-8"))
+def test_train_and_validation_share_a_chart() -> None:
+    history = json.loads((ROOT / ".dvc/plots/history.json").read_text(encoding="utf-8"))
     folds = [view["transform"][0]["fold"] for view in history["hconcat"]]
     assert folds == [["loss", "val_loss"], ["accuracy", "val_accuracy"]]

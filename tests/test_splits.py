@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ser import EMOTIONS, manifest, params, splits
+from ser import EMOTIONS, params
+from ser.data import splits
 from ser.errors import UserError
-from tests.conftest import ROOT
+from ser.learn import parts
 
-SETTINGS = params.load("split", ROOT / "params.yaml")
+SETTINGS = params.Split(folds=5, fold=0, val_folds=8, seed=42)
 PROTOCOLS = ("random", "word", "speaker_oaf", "speaker_yaf")
 
 
@@ -73,6 +74,57 @@ def test_equal_seeds_give_equal_parts_and_others_do_not(clips: pd.DataFrame) -> 
     assert (first != other).any()
 
 
+def table(*rows: tuple[str, str, str], recording: list[str] | None = None) -> pd.DataFrame:
+    clips = pd.DataFrame(rows, columns=["speaker", "emotion", "text"]).assign(corpus="own")
+    return clips.assign(recording=recording or [f"r{i}" for i in range(len(clips))])
+
+
+def test_four_words_by_hand() -> None:
+    """Two folds of words, and of the words that are left, half for val: two, one and one."""
+    clips = table(*[(s, e, w) for s in "AB" for e in ("fear", "anger") for w in ("one", "two", "three", "four")])
+    tested = set()
+    for fold in (0, 1):
+        parts = splits.split(clips, "word", params.Split(folds=2, fold=fold, val_folds=2, seed=0))
+        words = {part: heard(clips, parts, "text", part) for part in splits.PARTS}
+        assert [len(words[part]) for part in ("test", "val", "train")] == [2, 1, 1]
+        assert set.union(*words.values()) == {"one", "two", "three", "four"}
+        assert (parts == "test").sum() == 8 and (parts == "val").sum() == 4
+        tested |= words["test"]
+    assert tested == {"one", "two", "three", "four"}
+
+
+def test_words_that_share_a_recording_stay_together() -> None:
+    """A and b share r0, b and c share r1: one group of three, whichever way the chain runs; d is alone."""
+    for texts in ("abcd", "cbad", "bacd"):
+        a, b, c, d = texts
+        rows = [("A", "fear", text) for text in (a, b, b, c, d)]
+        groups = splits._words(table(*rows, recording=["r0", "r0", "r1", "r1", "r2"]))
+        assert groups.tolist() == ["a"] * 4 + ["d"]
+
+
+def test_the_speaker_of_a_protocol_is_named_in_lower_case() -> None:
+    clips = table(*[(s, "fear", w) for s in ("Zoe", "Anna-2") for w in ("one", "two", "three")])
+    assert splits.protocols(clips) == ["random", "word", "speaker_anna-2", "speaker_zoe"]
+    parts = splits.split(clips, "speaker_zoe", params.Split(folds=2, fold=0, val_folds=3, seed=0))
+    assert parts[:3].tolist() == ["test"] * 3 and sorted(parts[3:]) == ["train", "train", "val"]
+
+
+@pytest.mark.parametrize(
+    ("clips", "folds", "message"),
+    [
+        (table(("A", "fear", "x"), ("A", "fear", "y")), 3, "folds: expected 3 different values of recording, found 2"),
+        (
+            table(*[("A", emotion, word) for word in "xyz" for emotion in ("fear", "anger")][:5]), 4,
+            "folds: expected at least 4 clips of a speaker's emotion, found 3 at the most",
+        ),
+        (table(*[("A", "fear", "x")] * 6), 3, "val_folds: expected 2 different values of text, found 1"),
+    ],
+)  # fmt: skip
+def test_too_few_clips_are_said(clips: pd.DataFrame, folds: int, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(f"protocol random, split.{message}")):
+        splits.split(clips, "random", params.Split(folds=folds, fold=0, val_folds=2, seed=0))
+
+
 @st.composite
 def corpora(draw: st.DrawFn) -> pd.DataFrame:
     """Corpora with gaps, few words, and copies of a recording under another word."""
@@ -92,7 +144,7 @@ def corpora(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @given(corpora(), st.integers(0, 100))
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=40, deadline=None)
 def test_nothing_leaks_whatever_the_corpus(clips: pd.DataFrame, seed: int) -> None:
     for protocol in splits.protocols(clips):
         try:
@@ -140,6 +192,7 @@ def test_clips_of_other_corpora_are_trained_on_and_change_no_other_part(clips: p
     np.testing.assert_array_equal(parts[: len(clips)], splits.split(clips, protocol, SETTINGS))
     assert set(parts[len(clips) :]) == {"train"}
     assert splits.protocols(both) == splits.protocols(clips)
+    assert splits.protocols(both[len(clips) - 1 :]) == ["random", "word", "speaker_yaf"]  # one clip is a corpus, too
 
 
 def test_one_speaker_cannot_be_held_out(clips: pd.DataFrame) -> None:
@@ -153,17 +206,15 @@ def test_too_few_words_are_said(clips: pd.DataFrame) -> None:
         splits.split(few, "word", SETTINGS)
 
 
-def test_parts_belong_to_the_clips_of_the_manifest(tmp_path: Path) -> None:
-    place, splits_place = tmp_path / "manifest.csv", tmp_path / "splits.csv"
-    pd.DataFrame({"clip": ["a", "b"], "speaker": ["03", "03"], "text": ["null", "1"]}).to_csv(place, index=False)
-    pd.DataFrame({"clip": ["b", "a"], "word": ["test", "train"]}).to_csv(splits_place, index=False)
-    table = manifest.with_part(place, splits_place, "word")
-    assert table.part.tolist() == ["train", "test"] and table.text.tolist() == ["null", "1"]
-    with pytest.raises(UserError, match=r"expected a protocol of .*splits\.csv, one of word; received 'text'"):
-        manifest.with_part(place, splits_place, "text")
-    pd.DataFrame({"clip": ["a"], "word": ["train"]}).to_csv(splits_place, index=False)
-    with pytest.raises(UserError, match="expected the same clips"):
-        manifest.with_part(place, splits_place, "word")
-    splits_place.unlink()
-    with pytest.raises(UserError, match=r"splits\.csv: expected the parts of a run, found none; run `dvc repro split`"):
-        manifest.with_part(place, splits_place, "word")
+def test_a_part_is_read_back_with_what_the_manifest_says(tmp_path: Path) -> None:
+    place = tmp_path / "splits.csv"
+    rows = {"clip": ["a", "b"], "speaker": ["03", "03"], "text": ["null", "1"], "recording": ["x", "y"]}
+    pd.DataFrame({**rows, "word": ["train", "test"], "random": ["test", "val"]}).to_csv(place, index=False)
+    table = parts.with_part(place, "word")
+    assert table.to_dict("list") == {**rows, "part": ["train", "test"]}
+    assert parts.with_part(place, "random").part.tolist() == ["test", "val"]
+    for name in ("text", "speaker_oaf"):
+        with pytest.raises(UserError, match=rf"expected a protocol of .*, one of word, random; received '{name}'"):
+            parts.with_part(place, name)
+    with pytest.raises(UserError, match=r"none\.csv: expected the table of a run, found none"):
+        parts.with_part(tmp_path / "none.csv", "word")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser import EMOTIONS, synthetic
+from ser import EMOTIONS
+from ser.data import synthetic
 from ser.errors import UserError
 
 COUNT = 5
@@ -127,6 +128,6 @@ def test_a_failing_worker_is_reported_by_its_last_line(tmp_path: Path) -> None:
 
 
 def test_importing_the_module_does_not_load_the_gpl_library() -> None:
-    check = "import sys, ser.synthetic; sys.exit('espeakng_loader' in sys.modules)"
-    root = Path(synthetic.__file__).parents[1]
+    check = "import sys, ser.data.synthetic; sys.exit('espeakng_loader' in sys.modules)"
+    root = Path(synthetic.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", check], cwd=root, check=False).returncode == 0
