@@ -34,15 +34,9 @@ def read_table(path: Path) -> "pd.DataFrame":
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Build a folder beside ``target`` and put it in its place once the block has ended without an error.
+    """Build a folder beside ``target``, and put it in its place once the block has ended without an error.
 
     A failure or Ctrl-C leaves what stood at ``target`` untouched and nothing half done.
-
-    Args:
-        target: folder to make or to replace.
-
-    Yields:
-        An empty folder to fill.
     """
     new, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
 
@@ -66,14 +60,8 @@ def replacing(target: Path) -> Iterator[Path]:
 def walk(folder: Path | str, onerror: Callable[[OSError], object]) -> Iterator[tuple[str, list[str], list[str]]]:
     """``os.walk``, top down, into folders that are links as well; a link to a folder around it ends there.
 
-    A folder that several links lead to is visited by each of them: all are what somebody put there.
-
-    Args:
-        folder: where to begin.
-        onerror: is given the error of a folder that cannot be read.
-
-    Yields:
-        A folder, the names of those inside, which may be sorted or shortened in place, and the names of its files.
+    A folder that several links lead to is visited by each of them: all are what somebody put there. The names of
+    folders may be sorted or shortened in place. ``onerror`` is given the error of a folder that cannot be read.
     """
     # The real folders around each one that is to come: links may go in circles.
     around: dict[str, tuple[str, ...]] = {str(folder): (os.path.realpath(folder),)}

@@ -59,29 +59,17 @@ Protocols = Annotated[list[Protocol], Field(min_length=1), AfterValidator(_uniqu
 
 @dataclass(frozen=True, config=STRICT)
 class Features:
-    """Waveform to frames (section ``features``).
+    """Waveform to frames (section ``features``)."""
 
-    Attributes:
-        sample_rate: Hz; every clip is resampled to it.
-        n_fft: FFT size and window length, in samples.
-        hop_length: samples between the starts of two frames.
-        window: taper of the frames, by its name in ``scipy.signal.get_window``.
-        trim_db: silence this many dB below the clip's maximum is cut off both ends; null keeps it.
-        use: blocks of columns, of ``BLOCKS``; what is computed is what the network reads.
-        n_mfcc: number of mel-frequency cepstral coefficients.
-        n_chroma: number of pitch classes.
-        n_mels: number of mel bands; MFCCs and flux are computed from them too.
-    """
-
-    sample_rate: Annotated[int, Field(ge=4000, le=192_000)]
-    n_fft: Annotated[int, Field(ge=64, le=16_384, multiple_of=2)]
-    hop_length: Count
-    window: Literal["hann", "hamming", "blackman", "boxcar"]
-    trim_db: Annotated[Real, Field(gt=0)] | None
-    use: Blocks
-    n_mfcc: Count
-    n_chroma: Count
-    n_mels: Annotated[int, Field(ge=2, le=512)]
+    sample_rate: Annotated[int, Field(ge=4000, le=192_000)]  # Hz; every clip is resampled to it
+    n_fft: Annotated[int, Field(ge=64, le=16_384, multiple_of=2)]  # FFT size and window length, in samples
+    hop_length: Count  # samples between the starts of two frames
+    window: Literal["hann", "hamming", "blackman", "boxcar"]  # taper of the frames, named as in scipy.signal.windows
+    trim_db: Annotated[Real, Field(gt=0)] | None  # dB below the maximum; quieter ends are cut off; null keeps them
+    use: Blocks  # blocks of columns, of BLOCKS; what is computed is what the network reads
+    n_mfcc: Count  # number of mel-frequency cepstral coefficients
+    n_chroma: Count  # number of pitch classes
+    n_mels: Annotated[int, Field(ge=2, le=512)]  # number of mel bands; MFCCs and flux are computed from them too
 
     @model_validator(mode="after")
     def _consistent(self) -> "Features":
@@ -96,19 +84,12 @@ class Features:
 
 @dataclass(frozen=True, config=STRICT)
 class Split:
-    """How clips are dealt into parts (section ``split``).
+    """How clips are dealt into parts (section ``split``)."""
 
-    Attributes:
-        folds: the test part is one fold in this many (``random`` and ``word``).
-        fold: which of them.
-        val_folds: the validation part is one fold in this many of the training side's words.
-        seed: shuffles the folds.
-    """
-
-    folds: Annotated[int, Field(ge=2)]
-    fold: Annotated[int, Field(ge=0)]
-    val_folds: Annotated[int, Field(ge=2)]
-    seed: Seed
+    folds: Annotated[int, Field(ge=2)]  # the test part is one fold in this many (random and word)
+    fold: Annotated[int, Field(ge=0)]  # which of them
+    val_folds: Annotated[int, Field(ge=2)]  # the validation part is one fold in this many of the training side's words
+    seed: Seed  # shuffles the folds
 
     @model_validator(mode="after")
     def _consistent(self) -> "Split":
@@ -119,58 +100,33 @@ class Split:
 
 @dataclass(frozen=True, config=STRICT)
 class Train:
-    """The network and how it is trained (section ``train``).
+    """The network and how it is trained (section ``train``)."""
 
-    Attributes:
-        filters: of each block of convolution over the mel bands; an empty list leaves the bands as they are.
-        units: of the LSTM, in each direction.
-        dropout: share of the pooled states that is left out in training.
-        shift: standard deviation of what is added to each column of a clip as a whole, in those of the column.
-        scale: standard deviation of the factor around 1 that it is multiplied by.
-        warp: mel bands are stretched and moved by up to this share of their number.
-        mask: up to this share of a clip's mel bands, and of its frames, is masked.
-        lr: highest learning rate; it rises for a fifth of the steps and falls to 0.
-        weight_decay: of AdamW.
-        batch_size: clips per step.
-        epochs: how many.
-        seed: of the initial weights and of all that is drawn in training.
-    """
-
-    filters: list[Annotated[int, Field(ge=1, le=1024)]]
-    units: Annotated[int, Field(ge=1, le=4096)]
-    dropout: Share
-    shift: Spread
-    scale: Spread
-    warp: Share
-    mask: Share
-    lr: Rate
-    weight_decay: Share
-    batch_size: Count
-    epochs: Count
-    seed: Seed
+    filters: list[Annotated[int, Field(ge=1, le=1024)]]  # of each convolution over the mel bands; []: none
+    units: Annotated[int, Field(ge=1, le=4096)]  # of the LSTM, in each direction
+    dropout: Share  # share of the pooled states that is left out in training
+    shift: Spread  # standard deviation of what is added to each column of a clip as a whole, in those of the column
+    scale: Spread  # standard deviation of the factor around 1 that it is multiplied by
+    warp: Share  # mel bands are stretched and moved by up to this share of their number
+    mask: Share  # up to this share of a clip's mel bands, and of its frames, is masked
+    lr: Rate  # highest learning rate; it rises for a fifth of the steps and falls to 0
+    weight_decay: Share  # of AdamW
+    batch_size: Count  # clips per step
+    epochs: Count  # how many
+    seed: Seed  # of the initial weights and of all that is drawn in training
 
 
 @dataclass(frozen=True, config=STRICT)
 class Params:
-    """All of ``params.yaml``.
+    """All of ``params.yaml``."""
 
-    Attributes:
-        corpora: the first one is dealt out by the protocols; the clips of the others are trained on under each of them.
-        folder: what corpus ``folder`` is copied from.
-        synthetic_words: words that corpus ``synthetic`` has.
-        protocols: how the clips are split; each one is trained and evaluated.
-        features: waveform to frames.
-        split: how clips are dealt into parts.
-        train: the network and its training.
-    """
-
-    corpora: Corpora
-    folder: str
-    synthetic_words: Annotated[int, Field(ge=5, le=60)]
-    protocols: Protocols
-    features: Features
-    split: Split
-    train: Train
+    corpora: Corpora  # the protocols deal out the first one; clips of the others are trained on under each of them
+    folder: str  # what corpus folder is copied from
+    synthetic_words: Annotated[int, Field(ge=5, le=60)]  # words that corpus synthetic has
+    protocols: Protocols  # how the clips are split; each one is trained and evaluated
+    features: Features  # waveform to frames
+    split: Split  # how clips are dealt into parts
+    train: Train  # the network and its training
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -198,8 +154,9 @@ def check(kind: Any, value: Any, where: str) -> Any:
     names = [field.name for field in fields(kind)] if is_dataclass(kind) else []
     if names and not isinstance(value, dict):
         raise UserError(f"{where}: expected a mapping with the keys {', '.join(names)}; received {value!r}")
-    if unknown := [str(key) for key in value if key not in names] if names else []:
-        raise UserError(f"{where}: {_unknown(unknown[0], names)}")
+    if unknown := next((str(key) for key in value if key not in names), None) if names else None:
+        hint = "".join(f" (did you mean `{name}`?)" for name in difflib.get_close_matches(unknown, names, n=1))
+        raise UserError(f"{where}: expected one of {', '.join(names)}; received the unknown key {unknown!r}{hint}")
     try:
         return kind(**value) if names else TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
@@ -207,15 +164,8 @@ def check(kind: Any, value: Any, where: str) -> Any:
         place = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         if "received" not in message:
-            received = (
-                "nothing" if first["type"].startswith("missing") or first["input"] is None else repr(first["input"])
-            )
-            message = f"expected {message[0].lower() + message[1:]}, received {received}"
+            absent = first["type"].startswith("missing") or first["input"] is None
+            message = message[0].lower() + message[1:]
+            message = f"expected {message}, received {'nothing' if absent else repr(first['input'])}"
         dot = "." if place and not where.endswith(" ") else ""
         raise UserError(f"{where}{dot}{place}: {message}") from error
-
-
-def _unknown(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(key), known, n=1)
-    hint = f" (did you mean `{close[0]}`?)" if close else ""
-    return f"expected one of {', '.join(known)}; received the unknown key {str(key)!r}{hint}"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from ser import EMOTIONS, params
 from ser.answer.recogniser import Recogniser
-from ser.data import tess as source
+from ser.data import corpora, sources
 from tests import corpus_files
 
 ROOT = Path(__file__).parents[1]
@@ -84,10 +85,14 @@ def published(tess: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.Monkey
     """The stand-in is what is published, no copy is at hand, and no source answers."""
     listing = "".join(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in tess.items())
     (tmp_path / "tess.sha256").write_text(listing, encoding="utf-8")
-    monkeypatch.setattr(source, "CHECKSUMS", tmp_path / "tess.sha256")
-    monkeypatch.delenv("SER_DATA_DIR", raising=False)
+    corpus = corpora.CORPORA["tess"]
     # Nothing listens there: a test that reaches for the network fails at once.
-    monkeypatch.setattr(source, "PUBLISHER", "http://127.0.0.1:9")
+    publishers = corpus.sources | {
+        "Borealis": partial(sources.dataverse, "http://127.0.0.1:9", "doi:10.5683/x", "tess")
+    }
+    other = replace(corpus, checksums=tmp_path / "tess.sha256", clips=len(tess), sources=publishers)
+    monkeypatch.setitem(corpora.CORPORA, "tess", other)
+    monkeypatch.delenv("SER_DATA_DIR", raising=False)
     kaggle = types.SimpleNamespace(dataset_download=lambda handle: (_ for _ in ()).throw(OSError(f"offline: {handle}")))
     monkeypatch.setitem(sys.modules, "kagglehub", kaggle)
 

@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ser import EMOTIONS
-from ser.data import corpora, manifest
+from ser.data import corpora, manifest, sources
 from ser.errors import UserError
 from ser.learn import parts
 from tests.corpus_files import digests, lay_out, obtain, own, seed_layout, served, tarred, wav, zipped
@@ -20,7 +21,7 @@ def test_speakers_differ_in_more_than_case(tess: dict, tmp_path: Path) -> None:
     own = {f"{speaker}/anger/{i}.wave": next(contents) for speaker in ("Anna", "anna", "Bob") for i in range(2)}
     folder = lay_out(own, tmp_path / "recordings")
     with pytest.raises(
-        UserError, match="folder: expected speakers whose names differ in more than case, received Anna"
+        UserError, match="speakers whose names differ in more than case, received Anna in folder and anna in folder"
     ):
         obtain(tmp_path / "raw", "folder", folder=str(folder))
     assert len(digests(tmp_path / "raw")) == len(own)  # .wave is an audio file, too
@@ -104,25 +105,28 @@ def test_the_publisher_is_asked_where_there_is_no_copy(
         asked.append(path)
         return content[len(asked) - 1]
 
+    def published_with(url: str, md5: str | None) -> None:
+        known = replace(corpora.CORPORA[name], sources={"publisher": partial(sources.archive, url, md5, name)})
+        monkeypatch.setitem(corpora.CORPORA, name, known)
+
     with served(answer) as address:
         url = f"{address}/{name}.zip"
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        other = replace(corpora.CORPORA[name], url=url, md5="0" * 32)
-        monkeypatch.setitem(corpora.CORPORA, name, replace(other, md5=None))
+        published_with(url, None)
         with pytest.raises(UserError, match="expected a zip archive, received something else"):
             obtain(tmp_path / "raw", name)
         assert not [*(tmp_path / "cache").rglob("*.zip")]  # it would be taken for the archive from then on
-        monkeypatch.setitem(corpora.CORPORA, name, other)
+        published_with(url, "0" * 32)
         with pytest.raises(UserError) as error:
             obtain(tmp_path / "raw", name)
-        lines = str(error.value).splitlines()
+        corpus, lines = corpora.CORPORA[name], str(error.value).splitlines()
         assert lines[0].startswith(
-            f"expected {other.title}, found no source for it (SER_DATA_DIR: not set; {url}: MD5 hash"
+            f"expected {corpus.title}, found no source for it (SER_DATA_DIR: not set; publisher: MD5 hash"
         )
-        assert other.page in lines[1] and "SER_DATA_DIR" in lines[1]
+        assert corpus.page in lines[1] and "SER_DATA_DIR" in lines[2]
         assert not digests(tmp_path / "raw")
 
-        monkeypatch.setitem(corpora.CORPORA, name, replace(other, md5=hashlib.md5(archive).hexdigest()))
+        published_with(url, hashlib.md5(archive).hexdigest())
         obtain(tmp_path / "raw", name)
         obtain(tmp_path / "again", name)
         assert digests(tmp_path / "raw") == digests(tmp_path / "again") == expected
@@ -147,7 +151,7 @@ def test_corpora_are_put_together_in_the_order_that_is_asked_for(
 def test_a_speaker_of_two_corpora_is_named(tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SER_DATA_DIR", str(lay_out(tess, tmp_path / "data")))
     mine = own(tmp_path, "YAF/anger/hello.wav")
-    with pytest.raises(UserError, match="expected each speaker in one corpus, received YAF in tess and folder"):
+    with pytest.raises(UserError, match="corpora: expected speakers .*, received YAF in tess and YAF in folder"):
         obtain(tmp_path / "raw", "tess", "folder", folder=str(mine))
 
 
@@ -214,19 +218,22 @@ def test_a_linked_speaker_is_one_and_a_broken_link_is_named(tmp_path: Path) -> N
     (source / ".trash").mkdir()
     for name in ("me/anger/.#one.wav", ".trash/old.wav", "python"):  # an editor's lock, a desktop's, a tool's
         (source / name).symlink_to("nowhere")
-    assert [clip.path for clip in corpora.clips_in_folder(source)] == ["me/anger/one.wav", "you/anger/two.wav"]
+    assert [clip.path for clip in corpora.copy_folder(source, tmp_path / "raw")] == [
+        "me/anger/one.wav",
+        "you/anger/two.wav",
+    ]
     (source / "me/anger/gone.wav").symlink_to(tmp_path / "gone.wav")
     with pytest.raises(UserError, match=r"gone\.wav: expected a file, received a link to .*, which does not exist"):
-        corpora.clips_in_folder(source)
+        corpora.copy_folder(source, tmp_path / "raw")
 
 
 def test_one_text_is_one_however_it_is_written(tmp_path: Path) -> None:
     """With the accent in a character of its own, as macOS writes it, and in capitals."""
     source = own(tmp_path, "a/anger/at 3.14\u202fPM.wav")  # a space of macOS's own: no control character
-    assert [clip.text for clip in corpora.clips_in_folder(source)] == ["at 3.14\u202fpm"]
+    assert [clip.text for clip in corpora.copy_folder(source, tmp_path / "raw")] == ["at 3.14\u202fpm"]
     (source / "a/anger/at 3.14\u202fPM.wav").unlink()
     source = own(tmp_path, "a/anger/bl\u00e9.wav", "b/anger/ble\u0301.wav", "c/anger/BL\u00c9.wav")
-    assert {clip.text for clip in corpora.clips_in_folder(source)} == {"bl\u00e9"}
+    assert {clip.text for clip in corpora.copy_folder(source, tmp_path / "raw")} == {"bl\u00e9"}
 
 
 def test_hidden_files_are_no_clips(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_what_is_no_model_file_is_one_line(content: bytes | None, tmp_path: Path
 def test_a_network_of_known_weights_gives_the_answer_worked_out_by_hand() -> None:
     """One column, one unit: gates 1/2, cell tanh, worked out with NumPy."""
     settings = replace(SMALL, filters=[], units=1)
-    model = network.build(["mfcc_0"], np.float32([10]), np.float32([2]), settings, padded=False)
+    model = network.build(["prosody_f0"], np.float32([10]), np.float32([2]), settings, padded=False)
     for layer in model.layers:
         weights = layer.get_weights()
         if layer.name == "lstm":  # kernel, recurrent kernel, bias of each direction; gates i f c o
@@ -151,8 +151,8 @@ def test_the_curves_grow_and_hold_what_keras_says(tmp_path: Path) -> None:
     progress = fitting.Progress(tmp_path / "growing.csv", 2)
     progress.set_model(keras.Sequential())
     progress.on_train_begin()
-    progress.on_epoch_end(0, {"loss": 0.5})
-    assert pd.read_csv(tmp_path / "growing.csv").to_dict("records") == [{"epoch": 1, "loss": 0.5}]
+    progress.on_epoch_end(0, {"loss": 0.5, "val_loss": 0.25})
+    assert pd.read_csv(tmp_path / "growing.csv").to_dict("records") == [{"epoch": 1, "loss": 0.5, "val_loss": 0.25}]
 
 
 def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
@@ -162,10 +162,12 @@ def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
     for clip, label in zip(clips, labels, strict=True):
         clip[:, 1] += 4 * label
     settings = replace(SMALL, epochs=12, lr=0.02, shift=0.1)
-    model, _ = fitting.fit(
-        (clips, labels), (clips, labels), ["mfcc_0", "mfcc_1", "mfcc_2"], settings, tmp_path / "h.csv"
-    )
-    assert (fitting.predict(model, clips, 8).argmax(axis=1) == labels).mean() == 1
+    for block, expected in (("prosody", 1.0), ("mfcc", 0.5)):  # where an MFCC lies is not heard, how it moves is
+        model, _ = fitting.fit(
+            (clips, labels), (clips, labels), [f"{block}_{i}" for i in range(3)], settings, tmp_path / "h"
+        )
+        accuracy = (fitting.predict(model, clips, 8).argmax(axis=1) == labels).mean()
+        assert accuracy == expected if expected == 1 else accuracy < 0.9
 
 
 def test_a_loss_that_is_not_finite_names_the_learning_rate(tmp_path: Path) -> None:

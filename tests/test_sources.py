@@ -10,14 +10,15 @@ import tarfile
 import types
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ser import EMOTIONS
-from ser.data import sources
-from ser.data import tess as source
+from ser.data import corpora, sources
 from ser.errors import UserError
 from ser.files import replacing
 from tests.conftest import ROOT
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("published")
 
 @pytest.fixture
 def expected(tess: dict[str, bytes]) -> dict[str, str]:
-    clips = {source.parse(path): hashlib.sha256(content).hexdigest() for path, content in tess.items()}
+    clips = {corpora.parse("tess", path): hashlib.sha256(content).hexdigest() for path, content in tess.items()}
     return {clip.path: digest for clip, digest in clips.items() if clip}
 
 
@@ -135,7 +136,7 @@ def test_an_archive_that_is_damaged_inside_is_named(kind: str, tmp_path: Path) -
     damaged[middle : middle + 2000] = random.bytes(2000)
     archive.write_bytes(damaged)
     with pytest.raises(UserError, match=f"{archive.name}: expected a zip or tar archive, received a broken one"):
-        list(sources.contents(archive, lambda name: name.endswith(".wav"), "tess"))
+        list(sources.contents(archive, "tess"))
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,10 +155,11 @@ def test_whatever_a_downloader_raises_the_next_source_is_tried(
         raise BackendError("checksum mismatch")
 
     place = lay_out(tess, tmp_path / "data")
-    clips = sources.first_of("TESS", {"one": offline, "two": lambda: place}, lambda found: [found], "advice")
-    assert clips == [place]
-    said = capsys.readouterr().err.splitlines()
-    assert said == ["TESS: not from one: checksum mismatch", f"TESS: looking in two ({place})"]
+    other = replace(corpora.CORPORA["tess"], sources={"one": offline, "two": lambda: place})
+    monkeypatch.setitem(corpora.CORPORA, "tess", other)
+    assert len(obtain(tmp_path / "raw")) == len(tess)
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("TESS: ") and "%" not in line]
+    assert said[1:] == ["TESS: not from one: checksum mismatch", f"TESS: looking in two ({place})"]
 
 
 def test_a_full_disk_is_no_missing_source(tess: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +230,9 @@ def dataverse(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # pooch waits between retries
     with served(answer) as url:
-        monkeypatch.setattr(source, "PUBLISHER", url)
+        corpus = corpora.CORPORA["tess"]
+        publishers = corpus.sources | {"Borealis": partial(sources.dataverse, url, "doi:10.5683/x", "tess")}
+        monkeypatch.setitem(corpora.CORPORA, "tess", replace(corpus, sources=publishers))
         yield state
 
 
@@ -276,8 +280,9 @@ def test_kaggle_is_the_last_source(tess: dict, expected: dict, tmp_path: Path, m
 
 
 def test_the_committed_checksums_are_the_whole_of_tess(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "CHECKSUMS", ROOT / "data/tess.sha256")
-    clips = list(source.published().values())
+    whole = replace(corpora.CORPORA["tess"], checksums=ROOT / "data/tess.sha256")
+    monkeypatch.setitem(corpora.CORPORA, "tess", whole)
+    clips = list(corpora.published("tess").values())
     assert len(clips) == len({clip.path for clip in clips}) == 2800
     for speaker in ("OAF", "YAF"):
         for emotion in EMOTIONS:

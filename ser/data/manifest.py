@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -19,31 +18,18 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Clip:
-    """What is known of a clip before it is opened.
+    """What is known of a clip before it is opened."""
 
-    Attributes:
-        corpus: which one it belongs to, by its name in ``params.yaml``.
-        path: ``<speaker>/<emotion>/<file>`` below the corpus, with forward slashes.
-        speaker: who speaks.
-        emotion: one of ``EMOTIONS``.
-        text: what is said; in TESS, the word after "Say the word".
-        source_path: where the clip stands at its source.
-    """
-
-    corpus: str
-    path: str
+    corpus: str  # by its name in params.yaml
+    path: str  # <speaker>/<emotion>/<file> below data/raw, with forward slashes
     speaker: str
-    emotion: str
-    text: str
-    source_path: str
+    emotion: str  # one of EMOTIONS
+    text: str  # what is said; in TESS, the word after "Say the word"
+    source_path: str  # where the clip stands at its source
 
 
 def describe(root: Path, clips: list[Clip]) -> pd.DataFrame:
-    """Open every clip once and describe it.
-
-    Args:
-        root: folder that holds the clips.
-        clips: what ``corpora.obtain`` returned.
+    """Open every clip below ``root`` once and describe it.
 
     Returns:
         One row per clip, in the same order, with the columns ``COLUMNS``: duration in seconds, sample rate in Hz,
@@ -68,8 +54,7 @@ def describe(root: Path, clips: list[Clip]) -> pd.DataFrame:
 def _describe(root: Path, clip: Clip) -> tuple:
     path = root / clip.path
     samples, rate = audio.read(path)
-    recording = hashlib.sha256(np.ascontiguousarray(samples).tobytes() + str(rate).encode()).hexdigest()
+    recording = hashlib.sha256(samples.tobytes() + str(rate).encode()).hexdigest()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    duration = round(len(samples) / rate, 6)
     known = clip.corpus, clip.path, clip.speaker, clip.emotion, clip.text
-    return *known, duration, rate, digest, clip.source_path, recording
+    return *known, round(len(samples) / rate, 6), rate, digest, clip.source_path, recording

@@ -45,8 +45,7 @@ def split(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
     test[dealt] = _test_clips(manifest[dealt], protocol, params)
     parts = np.where(test, "test", "train")
     side = manifest[dealt & ~test]
-    where = f"protocol {protocol}, split.val_folds"
-    val = _fold(side, _words(side), params.val_folds, 0, params.seed, where)
+    val = _fold(side, _words(side), params.val_folds, 0, params.seed, f"protocol {protocol}, split.val_folds")
     parts[np.flatnonzero(dealt & ~test)[val]] = "val"
     if empty := [part for part in PARTS if part not in parts]:
         raise UserError(f"protocol {protocol}: expected clips in every part, found none in {empty[0]}")
@@ -61,25 +60,18 @@ def check(manifest: pd.DataFrame, parts: np.ndarray, protocol: str) -> None:
         AssertionError: a recording, a held-out word or the test speaker stands on both sides; with ``python -O``, too.
     """
 
-    def values(column: str, *names: str) -> set:
-        return set(manifest.loc[np.isin(parts, names), column])
+    def seen(columns: list[str], *names: str) -> set:
+        return set(manifest.loc[np.isin(parts, names), columns].itertuples(index=False, name=None))
 
-    def texts(*names: str) -> set:
-        """What is said, with its corpus: each has texts, or numbers of texts, of its own."""
-        return set(manifest.loc[np.isin(parts, names), ["corpus", "text"]].itertuples(index=False, name=None))
-
-    leaks = {
-        "a recording leaks": values("recording", "train", "val") & values("recording", "test"),
-        "a recording leaks into val": values("recording", "train") & values("recording", "val"),
-        "a validation word is trained on": texts("train") & texts("val"),
-    }
+    text, train = ["corpus", "text"], ("train", "val")  # each corpus has texts, or numbers of texts, of its own
+    promised = [(["recording"], train, "test"), (["recording"], ("train",), "val"), (text, ("train",), "val")]
     if protocol == "word":
-        leaks["a test word is trained on"] = texts("train", "val") & texts("test")
+        promised.append((text, train, "test"))
     if protocol.startswith("speaker_"):
-        leaks["the speaker leaks"] = values("speaker", "train", "val") & values("speaker", "test")
-    for what, shared in leaks.items():
-        if shared:
-            raise AssertionError(f"{protocol}: {what}: {min(shared)}")
+        promised.append((["speaker"], train, "test"))
+    for columns, heard, part in promised:
+        if shared := seen(columns, *heard) & seen(columns, part):
+            raise AssertionError(f"{protocol}: {' '.join(columns)} {' '.join(min(shared))} of {part} is trained on")
 
 
 def _dealt(manifest: pd.DataFrame) -> np.ndarray:
@@ -88,17 +80,16 @@ def _dealt(manifest: pd.DataFrame) -> np.ndarray:
 
 
 def _test_clips(manifest: pd.DataFrame, protocol: str, params: Split) -> np.ndarray:
-    where = f"protocol {protocol}, split.folds"
-    if protocol == "random":
-        return _fold(manifest, manifest.recording, params.folds, params.fold, params.seed, where)
-    if protocol == "word":
-        return _fold(manifest, _words(manifest), params.folds, params.fold, params.seed, where)
+    if protocol in ("random", "word"):
+        groups = manifest.recording if protocol == "random" else _words(manifest)
+        return _fold(manifest, groups, params.folds, params.fold, params.seed, f"protocol {protocol}, split.folds")
     if protocol not in protocols(manifest):
         raise UserError(f"protocols: expected one of {', '.join(protocols(manifest))}; received {protocol!r}")
     test = "speaker_" + manifest.speaker.str.lower() == protocol
     if test.all():
-        only = manifest.speaker.iloc[0]
-        raise UserError(f"protocol {protocol}: expected a corpus of at least two speakers, found only {only}")
+        raise UserError(
+            f"{protocol}: expected a corpus of at least two speakers, found only {manifest.speaker.iloc[0]}"
+        )
     return test.to_numpy()
 
 

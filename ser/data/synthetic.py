@@ -1,39 +1,32 @@
-"""A small corpus of synthesised speech in the shape of TESS.
+"""A small corpus of synthesised speech in the shape of TESS, to run the whole pipeline without a download.
 
-Two voices say "Say the word <word>" in seven emotions. The sound is real speech from a formant synthesiser
-(espeak-ng); the emotions are only settings of rate, pitch and loudness. The corpus is there to run the
-whole pipeline without a download: a score on it says nothing about human emotion.
-
-espeak-ng is licensed under the GPL, version 3. Only this module needs it, and only to make the corpus:
-``pip install espeakng-loader``.
+Two voices of espeak-ng, a formant synthesiser, say "Say the word <word>" in seven emotions, which are only settings of
+rate, pitch and loudness: a score on it says nothing about human emotion. espeak-ng is licensed under the GPL, version
+3. Only this module needs it, and only to make the corpus: ``pip install espeakng-loader``.
 """
 
 import ctypes
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
-import tempfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from ser import EMOTIONS
 from ser.errors import UserError
 
 SAMPLE_RATE = 22_050  # Hz, the only rate that espeak-ng speaks at.
 
-WORDS: tuple[str, ...] = tuple(
-    """
-    bird tree stone cloud bread milk fish ship lamp clock glass spoon plate brush horse frog snake bear
-    wolf leaf grass seed fruit plum peach grape snow rope storm sand beach wave lake hill bridge street
-    house roof floor wall bed desk pen ink song drum flute bell dance smile hand foot nose ear knee heart
-    green blue skirt cup
-    """.split()
+WORDS = tuple(
+    "bird tree stone cloud bread milk fish ship lamp clock glass spoon plate brush horse frog snake bear wolf leaf "
+    "grass seed fruit plum peach grape snow rope storm sand beach wave lake hill bridge street house roof floor wall "
+    "bed desk pen ink song drum flute bell dance smile hand foot nose ear knee heart green blue skirt cup".split()
 )
 
 # Synthetic stand-ins under TESS's speaker names, so that the same protocols run on both corpora. Neither
@@ -41,23 +34,14 @@ WORDS: tuple[str, ...] = tuple(
 VOICES: dict[str, str] = {"OAF": "en-us+f2", "YAF": "en-us+f3"}
 
 
-@dataclass(frozen=True)
-class Prosody:
-    """How one emotion is spoken.
+class Prosody(NamedTuple):
+    """How one emotion is spoken."""
 
-    Attributes:
-        rate: Words per minute, from 80.
-        pitch: Base pitch, 0 to 99; 50 is the voice's own.
-        range: Pitch range, 0 (monotone) to 99.
-        volume: Percent of the normal amplitude, to 200.
-        end: Closing punctuation, which shapes the last word's pitch contour.
-    """
-
-    rate: int
-    pitch: int
-    range: int
-    volume: int
-    end: str
+    rate: int  # words per minute, from 80
+    pitch: int  # base pitch, 0 to 99; 50 is the voice's own
+    range: int  # pitch range, 0 (monotone) to 99
+    volume: int  # percent of the normal amplitude, to 200
+    end: str  # closing punctuation, which shapes the last word's pitch contour
 
 
 PROSODY: dict[str, Prosody] = {
@@ -80,73 +64,50 @@ PARAMETERS: dict[str, int] = {"rate": 1, "volume": 2, "pitch": 3, "range": 4}  #
 SYNCHRONOUS, DONT_EXIT, CHARACTERS, UTF8 = 2, 0x8000, 1, 1  # and so are these.
 
 
+def listing(words: int) -> list[tuple[str, str, str, str]]:
+    """Path below the folder, speaker, emotion and word of every clip, in the order in which they are spoken."""
+    return [
+        (f"{speaker}/{emotion}/{speaker}_{word}_{emotion}.wav", speaker, emotion, word)
+        for speaker, word, emotion in itertools.product(VOICES, WORDS[:words], EMOTIONS)
+    ]
+
+
 def synthesise(folder: Path, words: int) -> None:
-    """Write ``<folder>/<speaker>/<emotion>/<speaker>_<word>_<emotion>.wav`` for every speaker and emotion.
+    """Write the clips of a ``listing``: 16-bit mono WAV at 22,050 Hz.
 
-    The clips are 16-bit mono WAV at 22,050 Hz. With one release of espeakng-loader, equal calls write equal
-    bytes and a larger corpus contains a smaller one. Other files that are already in the folder stay there.
-
-    Args:
-        folder: Where to write; made if missing.
-        words: How many of `WORDS` to say, 5 to 60; the corpus has 14 clips for each.
+    With one release of espeakng-loader, equal calls write equal bytes and a larger corpus contains a smaller one. Other
+    files that are already in the folder stay there.
 
     Raises:
-        ValueError: `words` is out of range.
+        ValueError: ``words``, how many of ``WORDS`` to say, is not from 5 to 60.
         UserError: espeakng-loader is not installed, or the synthesiser failed.
     """
     if not 5 <= words <= len(WORDS):
         raise ValueError(f"Invalid `words`: expected 5 to {len(WORDS)}, received {words}")
     if importlib.util.find_spec("espeakng_loader") is None:
         raise UserError("The synthetic corpus needs espeak-ng (GPL-3): pip install espeakng-loader")
-    for speaker in VOICES:
-        _run_worker(speaker, Path(folder).resolve(), words)
-
-
-def _run_worker(speaker: str, folder: Path, words: int) -> None:
-    """Make one speaker's clips in a fresh process: within one, each clip depends on those before it."""
-    command = [sys.executable, "-m", "ser.data.synthetic", speaker, str(folder), str(words)]
-    root = Path(__file__).parents[2]  # `-m` looks here first, wherever the caller stands.
-    with (
-        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
-        tqdm(total=words * len(EMOTIONS), desc=speaker, unit="clip") as bar,
-        subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=stderr) as worker,
-    ):
-        try:
-            for _ in worker.stdout or ():  # One line for each clip.
-                bar.update()
-            worker.wait()
-        finally:
-            worker.kill()  # Ctrl-C: leave no worker behind. Nothing happens to one that has ended.
+    for speaker in VOICES:  # each in a fresh process: within one, a clip depends on those before it
+        command = [sys.executable, "-m", "ser.data.synthetic", speaker, str(Path(folder).resolve()), str(words)]
+        root = Path(__file__).parents[2]  # `-m` looks here first, wherever the caller stands
+        worker = subprocess.run(command, cwd=root, stderr=subprocess.PIPE, encoding="utf-8", errors="replace")
         if worker.returncode:
-            stderr.seek(0)
-            reason = (stderr.read().strip().splitlines() or [f"exit code {worker.returncode}"])[-1]
+            reason = (worker.stderr.strip().splitlines() or [f"exit code {worker.returncode}"])[-1]
             raise UserError(f"The synthesis of {speaker} failed: {reason}")
 
 
 def _speak(speaker: str, folder: Path, words: int) -> None:
-    """Write one speaker's clips, word by word, and print each one's name."""
+    """Write one speaker's clips, word by word."""
     voice = _Voice(VOICES[speaker])
-    for word in WORDS[:words]:
-        for emotion in EMOTIONS:
-            path = folder / speaker / emotion / f"{speaker}_{word}_{emotion}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            rng = np.random.default_rng(zlib.crc32(path.stem.encode()))
-            speech = voice.say(f"Say the word {word}", _vary(PROSODY[emotion], rng))
-            soundfile.write(path, _add_pauses(speech, rng), SAMPLE_RATE, subtype="PCM_16")
-            print(path.name, flush=True)
-
-
-def _vary(prosody: Prosody, rng: np.random.Generator) -> Prosody:
-    """Move every setting by a random amount."""
-    moves = {name: int(rng.integers(-width, width + 1)) for name, width in JITTER.items()}
-    return Prosody(**{name: getattr(prosody, name) + move for name, move in moves.items()}, end=prosody.end)
-
-
-def _add_pauses(speech: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Put near-silence around int16 `speech`, shape ``(samples,)``, and a noise floor under all of it."""
-    padded = np.pad(speech.astype(np.int64), rng.integers(*PAUSE, size=2))
-    padded += rng.integers(-NOISE, NOISE + 1, size=padded.size)
-    return np.clip(padded, -32_768, 32_767).astype(np.int16)
+    for path, _, emotion, word in (clip for clip in listing(words) if clip[1] == speaker):
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(zlib.crc32(place.stem.encode()))
+        prosody = PROSODY[emotion]
+        moved = {name: getattr(prosody, name) + int(rng.integers(-width, width + 1)) for name, width in JITTER.items()}
+        speech = voice.say(f"Say the word {word}", prosody._replace(**moved)).astype(np.int64)
+        padded = np.pad(speech, rng.integers(*PAUSE, size=2))
+        padded += rng.integers(-NOISE, NOISE + 1, size=padded.size)
+        soundfile.write(place, np.clip(padded, -32_768, 32_767).astype(np.int16), SAMPLE_RATE, subtype="PCM_16")
 
 
 class _Voice:
@@ -157,10 +118,9 @@ class _Voice:
 
         self._library = library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = os.fsencode(espeakng_loader.get_data_path())
-        if library.espeak_Initialize(SYNCHRONOUS, 0, data, DONT_EXIT) != SAMPLE_RATE:
-            raise RuntimeError(f"espeak-ng cannot use its data in {os.fsdecode(data)}")
-        if library.espeak_SetVoiceByName(name.encode()):
-            raise RuntimeError(f"espeak-ng has no voice {name}")
+        rate = library.espeak_Initialize(SYNCHRONOUS, 0, data, DONT_EXIT)
+        if rate != SAMPLE_RATE or library.espeak_SetVoiceByName(name.encode()):
+            raise RuntimeError(f"espeak-ng has no voice {name} of {SAMPLE_RATE} Hz in {os.fsdecode(data)}")
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # espeak-ng seeds its noise with the time of day.
         text, flag, pointer = (ctypes.c_char_p, ctypes.c_size_t), ctypes.c_uint, ctypes.c_void_p
         library.espeak_Synth.argtypes = [*text, flag, ctypes.c_int, flag, flag, pointer, pointer]

@@ -47,7 +47,7 @@ def draw(folder: Path, figures: dict[str, Any], ending: str = "png") -> None:
 
 @contextmanager
 def _one_axis(size: tuple[float, float], path: Path, **style: Any) -> Iterator[Axes]:
-    with plt.rc_context({**STYLE, **style}):
+    with plt.rc_context(STYLE | style):
         figure, axis = plt.subplots(figsize=size)
         yield axis
         figure.savefig(path)

@@ -142,17 +142,14 @@ def write(network: Any, path: Path, description: Description, filters: Filters, 
     path.write_bytes(network.SerializeToString(deterministic=True))
 
 
-def revision(*others: str) -> str:
+def revision() -> str:
     """Git revision of the code, ``-dirty`` where code or params differ; ``unknown`` outside a repository.
 
     Results are left out: a run rewrites metrics and plots, and would call itself dirty from its second model on.
-
-    Args:
-        others: git pathspecs of more code that counts.
     """
     try:
         commit = _git("rev-parse", "--short=12", "HEAD").strip()
-        changes = _git("status", "--porcelain", "--", *CODE, *others)
+        changes = _git("status", "--porcelain", "--", *CODE)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{commit}-dirty" if changes else commit

@@ -57,7 +57,9 @@ def build(names: list[str], mean: np.ndarray, std: np.ndarray, params: Train, pa
         weights, and padding changes nothing, whatever its length.
     """
     frames = keras.Input((None, len(names)), name="frames")  # (batch, time, columns)
-    own = ops.cast(ops.greater(frames[:, :, :1], PADDING / 2), "float32") if padded else 1.0  # (batch, time, 1)
+    first = frames[:, :, :1]
+    # 1 for a clip's own frames, 0 for padding: (batch, time, 1)
+    own = ops.cast(ops.greater(first, PADDING / 2), "float32") if padded else ops.ones_like(first)
 
     # Fitted on train alone, never trained, saved with the weights. (Keras' Normalization holds constants, which its
     # ONNX export loses.)
@@ -65,19 +67,24 @@ def build(names: list[str], mean: np.ndarray, std: np.ndarray, params: Train, pa
     x = normalise(frames) * own
     normalise.set_weights([mean, np.square(std)])
 
-    mel, rest = _columns(names)
-    if mel and params.filters:
-        bands = ops.take(x, mel, axis=-1)  # (batch, time, bands)
-        # Beside the bands, what of them is not the same all through the clip: a microphone's colour cancels out.
-        average = mean_over_time(bands, own)[:, None]  # (batch, 1, bands)
-        image = ops.stack([bands, (bands - average) * own], axis=-1)  # (batch, time, bands, 2)
+    # Beside each column, what of it is not the same all through the clip: the rest is the voice's and the microphone's
+    # (cepstral mean normalisation, B. Atal, J. Acoust. Soc. Am. 55, 1974, doi:10.1121/1.1914702).
+    moving = (x - mean_over_time(x, own)[:, None]) * own
+
+    mel = _columns(names, "mel") if params.filters else []
+    spectral = [i for i in _columns(names, "mfcc", "chroma", "mel") if i not in mel]
+    prosodic = _columns(names, "prosody", "flux")
+    heard = [ops.take(kind, columns, axis=-1) for kind, columns in ((moving, spectral), (x, prosodic)) if columns]
+    if mel:
+        bands = [ops.take(kind, mel, axis=-1) for kind in (x, moving)]
+        image = ops.stack(bands, axis=-1)  # (batch, time, bands, 2)
         for filters in params.filters:
             image = layers.Conv2D(filters, 3, padding="same", use_bias=False)(image)
             image = layers.ReLU()(layers.BatchNormalization()(image))
-            image = image * own[..., None] if padded else image  # the next convolution must not see the padding
+            image = image * own[..., None]  # the next convolution must not see the padding
             image = layers.MaxPooling2D((1, 2), padding="same")(image)  # half the bands, every frame
-        patterns = layers.Reshape((-1, image.shape[2] * image.shape[3]))(image)  # (batch, time, bands * filters)
-        x = layers.Concatenate()([patterns, ops.take(x, rest, axis=-1)]) if rest else patterns
+        heard.append(layers.Reshape((-1, image.shape[2] * image.shape[3]))(image))  # (batch, time, bands * filters)
+    x = ops.concatenate(heard, axis=-1)  # (batch, time, 451)
 
     lstm = layers.Bidirectional(layers.LSTM(params.units, return_sequences=True), name="lstm")
     states = lstm(x, mask=ops.greater(own[:, :, 0], 0) if padded else None)  # (batch, time, 2 units)
@@ -94,10 +101,8 @@ def build(names: list[str], mean: np.ndarray, std: np.ndarray, params: Train, pa
     return keras.Model(frames, probabilities, name="speech_emotion")
 
 
-def mean_over_time(values: keras.KerasTensor, own: keras.KerasTensor | float) -> keras.KerasTensor:
+def mean_over_time(values: keras.KerasTensor, own: keras.KerasTensor) -> keras.KerasTensor:
     """Mean over a clip's own frames: (batch, time, columns) -> (batch, columns)."""
-    if isinstance(own, float):
-        return ops.mean(values, axis=1)
     return ops.sum(values * own, axis=1) / ops.sum(own, axis=1)
 
 
@@ -106,7 +111,6 @@ def calibrate(model: keras.Model, temperature: float) -> None:
     model.get_layer("temperature").set_weights([np.eye(len(EMOTIONS)) / temperature])
 
 
-def _columns(names: list[str]) -> tuple[list[int], list[int]]:
-    """Where the mel bands are, and where the other columns are."""
-    mel = [i for i, name in enumerate(names) if name.startswith("mel_")]
-    return mel, [i for i in range(len(names)) if i not in mel]
+def _columns(names: list[str], *blocks: str) -> list[int]:
+    """Where the columns of some blocks are."""
+    return [i for i, name in enumerate(names) if name.split("_")[0] in blocks]

@@ -18,7 +18,7 @@ def with_part(splits: Path, protocol: str) -> pd.DataFrame:
         UserError: the table is missing, or knows no such protocol.
     """
     table = read_table(splits)
-    protocols = table.columns[table.columns.get_loc("recording") + 1 :]  # the last column of the manifest
+    protocols = table.columns[list(table.columns).index("recording") + 1 :]  # the last column of the manifest
     if protocol not in protocols:
         raise UserError(f"expected a protocol of {splits}, one of {', '.join(protocols)}; received {protocol!r}")
     return table.assign(part=table[protocol]).drop(columns=protocols)

@@ -1,21 +1,19 @@
 """Sound to be recognised: a file, a pipe or an array, read in blocks, and refused in one line.
 
-``ser.audio`` reads the clips of a corpus, which were checked before. Here nothing is taken for granted: neither the
-file's ending nor what its header says.
+``ser.sound.audio`` reads the clips of a corpus, which were checked before. Here nothing is taken for granted: neither
+the file's ending nor what its header says.
 """
 
-import io
 import os
 import shlex
-import shutil
 import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 import soundfile
@@ -74,50 +72,40 @@ def opened(source: object, rate: int | None = None) -> Iterator[Sound]:
     Raises:
         UserError: the source cannot be read as sound.
     """
-    if isinstance(source, str) and source == "-":
-        if sys.stdin is None:
-            raise UserError("standard input: expected a recording, received a closed one")
-        with _spooled(sys.stdin.buffer, "standard input") as file, closing(_File(file, "standard input")) as sound:
-            yield sound
-    elif isinstance(source, (str, os.PathLike)):
-        known = "FILE" if str(source).startswith(PIPES) else str(source)
-        with _regular(str(source) or "''") as file, closing(_File(file, str(source), known)) as sound:
-            yield sound
-    elif hasattr(source, "read"):
-        with closing(_File(source, str(getattr(source, "name", "file")))) as sound:  # type: ignore[arg-type]
-            yield sound
-    elif source is None or isinstance(source, (bytes, bytearray)):
-        raise UserError(
-            "expected a path, a binary file object or an array of samples, received "
-            + ("None" if source is None else "bytes: put them into io.BytesIO, if they are a file's")
-        )
-    else:
-        yield _Array(source, rate)
+    with ExitStack() as stack:
+        if isinstance(source, (str, os.PathLike)):
+            file, name = _open(str(source), stack), "standard input" if source == "-" else str(source)
+        elif hasattr(source, "read"):
+            file, name = cast(BinaryIO, source), str(getattr(source, "name", "file"))
+        elif source is None or isinstance(source, (bytes, bytearray)):
+            received = "None" if source is None else "bytes: put them into io.BytesIO, if they are a file's"
+            raise UserError(f"expected a path, a binary file object or an array of samples, received {received}")
+        else:
+            yield _Array(source, rate)
+            return
+        sound = _File(file, name)
+        stack.enter_context(sound.file)  # the decoder; what was handed in stays open
+        yield sound
 
 
 class _File:
-    def __init__(self, file: BinaryIO, name: str, path: str = "FILE") -> None:
+    def __init__(self, file: BinaryIO, name: str) -> None:
         self.name = name
         head = _head(file, name)
         if not head:
             raise UserError(f"{name}: expected audio, received an empty file")
         try:
-            # By its descriptor, where it has one: libsndfile then reads without Python. Never with its name, whose
-            # ending would be believed.
+            # Never with its name, whose ending would be believed.
             nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
-            self.file = soundfile.SoundFile(_descriptor(file) or nameless, closefd=False)
+            self.file = soundfile.SoundFile(nameless)
         except (soundfile.LibsndfileError, OSError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-            raise UserError(f"{name}: {_refusal(name, Path(path), head, error)}") from error
+            raise UserError(f"{name}: expected audio that libsndfile reads, {_received(name, head, error)}") from error
         audio.read_onward(self.file)
         self.rate = self.file.samplerate
         if not RATES[0] <= self.rate <= RATES[1]:
             raise UserError(f"{name}: expected a sample rate from {RATES[0]} to {RATES[1]} Hz, received {self.rate}")
         if self.file.channels > MAX_CHANNELS:
             raise UserError(f"{name}: expected at most {MAX_CHANNELS} channels, received {self.file.channels}")
-
-    def close(self) -> None:
-        """Let go of the decoder; the file stays open."""
-        self.file.close()
 
     def peak(self) -> float:
         if self.file.subtype not in FLOATING:
@@ -141,8 +129,7 @@ class _Array:
             array = np.asarray(source)
         except (ValueError, TypeError) as error:
             raise UserError(f"array: expected numbers, received {_one_line(error)}") from error
-        number = isinstance(rate, (int, float, np.integer, np.floating)) and not isinstance(rate, bool)
-        if rate is None or not number or not RATES[0] <= rate <= RATES[1] or int(rate) != rate:
+        if not isinstance(rate, (int, float, np.integer, np.floating)) or rate % 1 or not RATES[0] <= rate <= RATES[1]:
             raise UserError(f"array: expected sample_rate from {RATES[0]} to {RATES[1]} Hz, received {rate!r}")
         # Integers of 64 bits are samples of a file in a wider type: on a scale of 64 bits, next to nothing.
         sound = array.dtype.kind == "f" or (array.dtype.kind in "iu" and array.dtype.itemsize <= 4)
@@ -172,49 +159,30 @@ class _Array:
         return ((block.astype(np.float64) - middle) / (int(span.max) - middle + 1)).astype(np.float32)
 
 
-@contextmanager
-def _regular(path: str) -> Iterator[BinaryIO]:
-    """Open a regular file; a pipe that the shell made (``<(ffmpeg ...)``) is copied into one."""
-    with ExitStack() as stack:
-        try:
-            kind = os.stat(path).st_mode
-            # Any other pipe, and most devices, would wait or run for ever.
-            if not stat.S_ISREG(kind) and not path.startswith(PIPES):
-                raise UserError(f"{path}: expected a file, received {'a folder' if stat.S_ISDIR(kind) else 'a device'}")
-            file: BinaryIO = stack.enter_context(open(path, "rb"))
-        except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
-            raise UserError(f"{path}: {_unreadable(error)}") from error
-        yield file if stat.S_ISREG(kind) else stack.enter_context(_spooled(file, path))
+def _open(path: str, stack: ExitStack) -> BinaryIO:
+    """A regular file as it is; standard input, or a pipe of the shell (``<(ffmpeg ...)``), as a copy: decoders seek."""
+    try:
+        if path == "-":
+            if sys.stdin is None:
+                raise UserError("standard input: expected a recording, received a closed one")
+            return _copy(sys.stdin.buffer, "standard input", stack)
+        kind = os.stat(path).st_mode
+        # Any other pipe, and most devices, would wait or run for ever.
+        if not stat.S_ISREG(kind) and not path.startswith(PIPES):
+            raise UserError(f"{path}: expected a file, received {'a folder' if stat.S_ISDIR(kind) else 'a device'}")
+        file: BinaryIO = stack.enter_context(open(path, "rb"))  # noqa: SIM115
+        return file if stat.S_ISREG(kind) else _copy(file, path, stack)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        name = "standard input" if path == "-" else path or "''"
+        raise UserError(f"{name}: expected a readable file, received: {_one_line(error)}") from error
 
 
-@contextmanager
-def _spooled(pipe: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """Copy a pipe into a temporary file: decoders seek."""
-    with tempfile.TemporaryFile() as file:
-        try:
-            shutil.copyfileobj(_Limited(pipe, name), file)
-        except OSError as error:
-            raise UserError(f"{name}: {_unreadable(error)}") from error
-        file.seek(0)
-        yield file
-
-
-def _unreadable(error: Exception) -> str:
-    return f"expected a readable file, received: {getattr(error, 'strerror', None) or error}"
-
-
-class _Limited:
-    """A pipe that ends with an error before it fills the disk."""
-
-    def __init__(self, pipe: BinaryIO, name: str) -> None:
-        self.pipe, self.name, self.left = pipe, name, MAX_PIPE_BYTES
-
-    def read(self, count: int = -1, /) -> bytes:
-        block = self.pipe.read(count)
-        self.left -= len(block)
-        if self.left < 0:
-            raise UserError(f"{self.name}: expected at most {MAX_PIPE_BYTES} bytes, received more")
-        return block
+def _copy(pipe: BinaryIO, name: str, stack: ExitStack) -> BinaryIO:
+    file: BinaryIO = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    while block := pipe.read(2**20):
+        if file.write(block) and file.tell() > MAX_PIPE_BYTES:  # before it fills the disk
+            raise UserError(f"{name}: expected at most {MAX_PIPE_BYTES} bytes, received more")
+    return file
 
 
 def _head(file: BinaryIO, name: str) -> bytes:
@@ -229,29 +197,16 @@ def _head(file: BinaryIO, name: str) -> bytes:
     return head
 
 
-def _descriptor(file: BinaryIO) -> int | None:
-    """The file's descriptor, put back to its start; None for a file in memory, or one that changes what it reads."""
-    if not isinstance(getattr(file, "raw", file), io.FileIO):  # a gzip.GzipFile has the descriptor of what is packed
-        return None
-    try:
-        descriptor = file.fileno()
-        # Python must not keep what it read ahead: it would count on where the descriptor was when it did.
-        file.seek(0, os.SEEK_END)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-    except (AttributeError, OSError, ValueError):
-        return None
-    return descriptor
-
-
-def _refusal(name: str, path: Path, head: bytes, error: Exception) -> str:
+def _received(name: str, head: bytes, error: Exception) -> str:
     kinds = [kind for (at, magic), kind in FOREIGN.items() if head[at:].startswith(magic)]
     if not kinds and not name.lower().endswith(FOREIGN_ENDINGS):
-        return f"expected audio that libsndfile reads, received: {_one_line(error)}"
+        return f"received: {_one_line(error)}"
+    path = Path(name if os.path.isfile(name) and not name.startswith(PIPES) else "FILE")
     target = path.with_suffix(".converted.wav" if path.suffix.lower() == ".wav" else ".wav")
-    kind = kinds[0] if kinds else Path(name).suffix
     command = f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(target))}"
-    return f"expected audio that libsndfile reads, received {kind}; convert it: {command}"
+    return f"received {kinds[0] if kinds else Path(name).suffix}; convert it: {command}"
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(getattr(error, "error_string", None) or error).split())[:200] or type(error).__name__
+    reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or error
+    return " ".join(str(reason).split())[:200] or type(error).__name__
