@@ -184,4 +184,6 @@ def test_no_file_is_long(path: Path) -> None:
 
 
 def test_the_whole_can_be_read() -> None:
-    assert sum(lines(path) for path in sources() if path.parts[0] == "ser") <= 3000
+    """In an afternoon: lines with something on them, as blank ones are the formatter's."""
+    written = [line for path in sources() if path.parts[0] == "ser" for line in (ROOT / path).read_text().splitlines()]
+    assert sum(bool(line.strip()) for line in written) <= 3000

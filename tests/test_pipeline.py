@@ -148,7 +148,7 @@ def test_one_speaker_cannot_be_held_out(project: Project) -> None:
         result = project.run("python", "-m", "stages.split")
         assert result.returncode == 1
         assert result.stderr.strip() == (
-            "error: protocol speaker_oaf: expected a corpus of at least two speakers, found only OAF"
+            "error: speaker_oaf: expected a corpus of at least two speakers, found only OAF"
         )
         assert (project.folder / "data/splits.csv").read_bytes() == splits
     finally:

@@ -19,9 +19,10 @@ TOLERANCE = 1e-3  # of a probability, between the network in Keras and its ONNX 
 
 def statistics(clips: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of every column over the frames of clips: (frames, columns) each -> (columns,)."""
-    frames = np.concatenate(clips)
-    mean, std = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
-    return mean.astype(np.float32), np.maximum(std, FLAT).astype(np.float32)
+    count = sum(map(len, clips))
+    mean = sum(frames.sum(axis=0, dtype=np.float64) for frames in clips) / count
+    variance = sum(np.square(frames - mean).sum(axis=0) for frames in clips) / count
+    return mean.astype(np.float32), np.maximum(np.sqrt(variance), FLAT).astype(np.float32)
 
 
 class Batches:

@@ -80,9 +80,8 @@ def build(names: list[str], mean: np.ndarray, std: np.ndarray, params: Train, pa
         image = ops.stack(bands, axis=-1)  # (batch, time, bands, 2)
         for filters in params.filters:
             image = layers.Conv2D(filters, 3, padding="same", use_bias=False)(image)
-            image = layers.ReLU()(layers.BatchNormalization()(image))
-            image = image * own[..., None]  # the next convolution must not see the padding
-            image = layers.MaxPooling2D((1, 2), padding="same")(image)  # half the bands, every frame
+            image = layers.MaxPooling2D((1, 2), padding="same")(layers.BatchNormalization()(image))  # half the bands
+            image = layers.ReLU()(image) * own[..., None]  # the next convolution must not see the padding
         heard.append(layers.Reshape((-1, image.shape[2] * image.shape[3]))(image))  # (batch, time, bands * filters)
     x = ops.concatenate(heard, axis=-1)  # (batch, time, 451)
 
