@@ -65,3 +65,11 @@ def test_latex() -> None:
     lines = seeds.latex(group).splitlines()
     assert r"speaker\_oaf & $0.2500 \pm 0.0000$ & $0.2500 \pm 0.0000$ \\" in lines
     assert lines[1] == r"\begin{tabular}{lcc}" and lines[-1] == r"\end{tabular}"
+
+
+def test_the_results_of_a_commit_count_as_one_more() -> None:
+    entries = shown(experiment(1, 0.6), experiment(2, 0.7))
+    entries[1] |= {"data": experiment(42, 0.8)["revs"][0]["data"]}
+    entries[0] |= {"data": experiment(7, 0.1)["revs"][0]["data"]}  # of the workspace, which may be anything
+    (group,) = seeds.grouped(seeds.runs(entries))
+    assert sorted(group.summaries) == [1, 2, 42]

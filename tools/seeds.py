@@ -1,10 +1,10 @@
 """Mean and standard deviation of each protocol over experiments that differ in ``train.seed`` alone.
 
-    dvc exp run --queue -S 'train.seed=1,2,3,4,5' && dvc queue start
+    dvc exp run --queue -S 'train.seed=1,2,3,4' && dvc queue start
     python -m tools.seeds            # a Markdown table; --latex: a tabular, for booktabs
 
-Experiments of other parameters, other code or other data make a table of their own. The last commit's are shown, as in
-`dvc exp show`; --num 3 takes in those of the two commits before.
+The last commit's own results count as one more. Experiments of other parameters, other code or other data make a table
+of their own. The last commit's are shown, as in `dvc exp show`; --num 3 takes in those of the two commits before.
 """
 
 import json
@@ -63,19 +63,21 @@ def main() -> None:
     groups = [group for group in grouped(found) if len(group.summaries) > 1]
     if not groups:
         raise errors.UserError(f"expected experiments that differ in {SEED} alone, received {len(found)} finished: "
-                               f"dvc exp run --queue -S '{SEED}=1,2,3,4,5' && dvc queue start")  # fmt: skip
+                               f"dvc exp run --queue -S '{SEED}=1,2,3,4' && dvc queue start")  # fmt: skip
     print("\n\n".join((latex if given.latex else markdown)(group) for group in groups))
 
 
 def runs(shown: list[dict[str, Any]]) -> list[Run]:
-    """The finished experiments in what ``dvc exp show --json`` prints, the latest first.
+    """The finished experiments in what ``dvc exp show --json`` prints, the latest first, and the commits' own results.
 
     Args:
-        shown: an entry for the workspace and for each commit; a commit's own results are no experiment.
+        shown: an entry for the workspace and for each commit.
     """
     found = []
     for commit in shown:
-        for experiment in commit.get("experiments") or []:
+        if commit["rev"] == "workspace":
+            continue
+        for experiment in [*(commit.get("experiments") or []), {"revs": [commit]}]:
             data = experiment["revs"][0].get("data") or {}
             summary = data.get("metrics", {}).get(SUMMARY, {}).get("data")
             if not summary or (experiment.get("executor") or {}).get("state") in ("queued", "running", "failed"):

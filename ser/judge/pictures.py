@@ -41,7 +41,8 @@ def draw(folder: Path, figures: dict[str, Any], ending: str = "png") -> None:
     result = f"{title} · accuracy {figures['accuracy']:.1%}, {figures['n_test']} clips"
     confusion(tables["confusion"], result, paths["confusion"])
     reliability(tables["reliability"], f"{title} · ECE {figures['ece']:.3f}", paths["reliability"])
-    answered = figures["answered"], 1 - figures.get("right_if_answered", 0)
+    right = figures.get("right_if_answered")
+    answered = None if right is None else (figures["answered"], 1 - right)
     risk_coverage(tables["risk_coverage"], answered, title, paths["risk_coverage"])
 
 
@@ -107,19 +108,22 @@ def reliability(table: pd.DataFrame, title: str, path: Path) -> None:
         axis.legend(loc="upper left")
 
 
-def risk_coverage(table: pd.DataFrame, answered: tuple[float, float], title: str, path: Path) -> None:
+def risk_coverage(table: pd.DataFrame, answered: tuple[float, float] | None, title: str, path: Path) -> None:
     """Share of wrong answers against the share of clips that are answered, the surest first.
 
     Args:
         table: coverage and risk.
-        answered: coverage and risk of ``predict``, with its limits.
+        answered: coverage and risk of ``predict``, with its limits; None where it answers nothing.
         title: corpus and protocol.
         path: of the picture.
     """
     with _one_axis((6.4, 5.6), path) as axis:
         axis.step(table.coverage, table.risk, where="post", color=BLUE, label="the surest answers")
-        axis.plot(*answered, "o", color=ORANGE, markersize=10, label="what predict answers")
-        axis.set(xlim=(0, 1.03), ylim=(0, max(0.1, 1.15 * table.risk.max(), 1.15 * answered[1])))
+        highest = table.risk.max()
+        if answered:
+            axis.plot(*answered, "o", color=ORANGE, markersize=10, label="what predict answers")
+            highest = max(highest, answered[1])
+        axis.set(xlim=(0, 1.03), ylim=(0, max(0.1, 1.3 * highest)))
         axis.set(xlabel="coverage (share of the clips that are answered)", ylabel="risk (share of wrong answers)")
         axis.set_title(f"Risk and coverage · {title}")
         axis.legend(loc="upper left")
