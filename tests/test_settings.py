@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 # Another value that a user might choose, where halving a number or taking another of the choices would be none.
 OTHERS: dict[str, str] = {
     "corpora": "[folder]",
-    "synthetic_words": "12",
+    "synthetic_words": "11",
     "folder": "elsewhere",
     "protocols": "[random,speaker_yaf]",
     "features.window": "hamming",
@@ -57,7 +57,7 @@ def keys() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(tmp_path_factory.mktemp("settings"))
-    project.set(corpora=["synthetic"], **TINY)
+    project.set(corpora=["synthetic"], **TINY | {"synthetic_words": 12})  # enough for each of the splits below
     project.dvc("repro")
     # Recordings of one's own, in two places.
     for place in ("recordings", "elsewhere"):
