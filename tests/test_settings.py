@@ -27,6 +27,7 @@ OTHERS: dict[str, str] = {
     "features.window": "hamming",
     "features.trim_db": "null",
     "features.n_fft": "2048",
+    "features.n_mels": "80",
     "features.use": "[mfcc]",
     "split.fold": "1",
     "split.folds": "4",
