@@ -67,6 +67,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             target.parent.mkdir(exist_ok=True)
             project.run("cp", "-r", f"data/raw/{speaker}", str(target))
     (project.folder / ".gitignore").open("a", encoding="utf-8").write("/elsewhere/\n")
+    project.dvc("repro")  # the download depends on the recordings
     project.commit("Run the synthetic corpus")
     return project
 
