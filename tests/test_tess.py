@@ -38,5 +38,5 @@ def test_tess_reproduces_the_committed_metrics(tmp_path: Path) -> None:
         assert received == pytest.approx(expected, abs=0.005), protocol
     # Another processor rounds otherwise, and training magnifies it, as another seed does: docs/results.md has the
     # spread over seeds, which is wide for one direction and less so for the mean of both.
-    for name, spread in (("speaker_oaf_accuracy", 0.2), ("speaker_yaf_accuracy", 0.2), ("speaker_mean_accuracy", 0.12)):
+    for name, spread in (("speaker_oaf_accuracy", 0.2), ("speaker_yaf_accuracy", 0.2), ("speaker_mean_accuracy", 0.16)):
         assert project.json("summary.json")[name] == pytest.approx(committed["summary"][name], abs=spread), name
