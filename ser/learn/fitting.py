@@ -160,7 +160,8 @@ def fit(
         curves: CSV that gets a row per epoch.
 
     Returns:
-        The network for padded clips, and the same one, with the same weights, for clips of one length.
+        The trained network, for padded clips; and one for clips of one length, which takes over its weights once they
+        are calibrated.
 
     Raises:
         UserError: a loss was not finite.
